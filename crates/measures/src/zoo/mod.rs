@@ -1,0 +1,5 @@
+//! Named measures, each with its exact parameters.
+
+mod gaussian;
+
+pub use gaussian::Gaussian;
