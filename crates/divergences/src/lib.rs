@@ -2,6 +2,7 @@
 
 mod axioms;
 mod divergence;
+pub mod transport;
 
 pub use axioms::Axioms;
 pub use divergence::{Divergence, Toward};

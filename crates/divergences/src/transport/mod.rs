@@ -1,0 +1,29 @@
+//! Optimal transport: moving one measure onto another at the least cost, exactly, with entropy, along lines.
+//!
+//! The problem between μ = Σ aᵢ δ(xᵢ) and ν = Σ bⱼ δ(yⱼ) for a ground cost c is
+//!
+//! ```text
+//! W_c(μ, ν) = min { Σ_ij π_ij c(xᵢ, yⱼ) : π ≥ 0 with marginals a and b }
+//!           = max { Σᵢ aᵢ fᵢ + Σⱼ bⱼ gⱼ : fᵢ + gⱼ ≤ c(xᵢ, yⱼ) },
+//! ```
+//!
+//! the Kantorovich pairs of the generalised duality D∞(·; J) of section 2. Every solver returns both sides, a plan and
+//! potentials, with what separates them: the duality gap of an exact solution, the marginal error of an entropic one.
+//!
+//! | solver | problem | cost | memory |
+//! |---|---|---|---|
+//! | [`line`] | one dimension, \|x − y\|^p, p ≥ 1 | O(n log n) | O(n) |
+//! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
+
+mod cost;
+pub mod line;
+mod order;
+mod plan;
+mod sliced;
+mod staircase;
+#[cfg(test)]
+mod test_support;
+
+pub use cost::{Cost, Custom, NormPower};
+pub use plan::{Potentials, Status, Transport};
+pub use sliced::{SlicedWasserstein, directions};
