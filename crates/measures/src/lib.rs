@@ -7,6 +7,7 @@ mod error;
 mod estimate;
 mod family;
 mod functional;
+pub mod lanes;
 mod map;
 mod measure;
 pub mod parallel;
