@@ -89,7 +89,7 @@ impl<L: Lanes> F64s<L> {
     #[inline(always)]
     fn scaled_by_low_bits(self, shifted: Self) -> Self {
         let l = self.lanes;
-        let exponent = l.shl_52(l.to_bits(shifted.v));
-        self.with(l.from_bits(l.add_bits(l.to_bits(self.v), exponent)))
+        let exponent = l.shl_52(l.to_pattern(shifted.v));
+        self.with(l.of_pattern(l.add_bits(l.to_pattern(self.v), exponent)))
     }
 }

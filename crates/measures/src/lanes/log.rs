@@ -26,14 +26,14 @@ impl<L: Lanes> F64s<L> {
         let one = Self::splat(l, 1.0);
         // x = m · 2ᵏ with m in [√½, √2): the bits of √½ are taken away before the exponent is read
         let root_half = l.splat_bits(std::f64::consts::FRAC_1_SQRT_2.to_bits());
-        let offset = l.sub_bits(l.to_bits(self.v), root_half);
+        let offset = l.sub_bits(l.to_pattern(self.v), root_half);
         // (exponent + 1022) stands above the mantissa; biased by 2·1023 so that the shift is of a positive number
         let biased = l.shr_52(l.add_bits(offset, l.splat_bits(2046 << 52)));
-        let m = l.sub_bits(l.to_bits(self.v), l.sub_bits(l.shl_52(biased), l.splat_bits(2046 << 52)));
-        let m = self.with(l.from_bits(m));
+        let m = l.sub_bits(l.to_pattern(self.v), l.sub_bits(l.shl_52(biased), l.splat_bits(2046 << 52)));
+        let m = self.with(l.of_pattern(m));
         // an integer below 2⁵² becomes a double by standing in the mantissa of 2⁵²
         let k =
-            self.with(l.from_bits(l.or_bits(biased, l.splat_bits(4_503_599_627_370_496.0_f64.to_bits()))));
+            self.with(l.of_pattern(l.or_bits(biased, l.splat_bits(4_503_599_627_370_496.0_f64.to_bits()))));
         let k = k - Self::splat(l, 4_503_599_627_370_496.0 + 2046.0);
         // ln m = f − (h − s·(h + s²q)) with f = m − 1, h = f²/2, s = f/(2 + f): f is exact, the rest a correction
         let f = m - one;

@@ -75,8 +75,8 @@ pub trait Lanes: sealed::Sealed + Copy + Send + Sync + 'static {
     fn neg_mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     fn less(self, a: Self::F, b: Self::F) -> Self::M;
     fn select(self, mask: Self::M, then: Self::F, otherwise: Self::F) -> Self::F;
-    fn to_bits(self, a: Self::F) -> Self::U;
-    fn from_bits(self, a: Self::U) -> Self::F;
+    fn to_pattern(self, a: Self::F) -> Self::U;
+    fn of_pattern(self, a: Self::U) -> Self::F;
     fn splat_bits(self, x: u64) -> Self::U;
     fn add_bits(self, a: Self::U, b: Self::U) -> Self::U;
     fn sub_bits(self, a: Self::U, b: Self::U) -> Self::U;

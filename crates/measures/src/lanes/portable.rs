@@ -72,11 +72,11 @@ impl Lanes for Portable {
         lane_by_lane!(l, if mask[l] { then[l] } else { otherwise[l] })
     }
     #[inline(always)]
-    fn to_bits(self, a: Self::F) -> Self::U {
+    fn to_pattern(self, a: Self::F) -> Self::U {
         lane_by_lane!(l, a[l].to_bits())
     }
     #[inline(always)]
-    fn from_bits(self, a: Self::U) -> Self::F {
+    fn of_pattern(self, a: Self::U) -> Self::F {
         lane_by_lane!(l, f64::from_bits(a[l]))
     }
     #[inline(always)]

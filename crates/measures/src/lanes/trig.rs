@@ -46,15 +46,15 @@ impl<L: Lanes> F64s<L> {
         let cos = u.polynomial(&COS).mul_add(u, Self::splat(l, -HALF_TURN_SQUARED));
         let cos = u.mul_add(cos, one);
         // sin(2πr + jπ/2): sine and cosine change places when j is odd, signs follow its second bit
-        let j = l.to_bits(shifted.v);
-        let odd = l.from_bits(l.or_bits(l.shl_63(j), l.to_bits(one.v)));
+        let j = l.to_pattern(shifted.v);
+        let odd = l.of_pattern(l.or_bits(l.shl_63(j), l.to_pattern(one.v)));
         let odd = l.less(odd, l.splat(0.0));
         let swapped = (l.select(odd, cos.v, sin.v), l.select(odd, sin.v, cos.v));
         let two = l.splat_bits(2);
         let sin_sign = l.shl_62(l.and_bits(j, two));
         let cos_sign = l.shl_62(l.and_bits(l.add_bits(j, l.splat_bits(1)), two));
-        let sin = l.from_bits(l.xor_bits(l.to_bits(swapped.0), sin_sign));
-        let cos = l.from_bits(l.xor_bits(l.to_bits(swapped.1), cos_sign));
+        let sin = l.of_pattern(l.xor_bits(l.to_pattern(swapped.0), sin_sign));
+        let cos = l.of_pattern(l.xor_bits(l.to_pattern(swapped.1), cos_sign));
         (self.with(sin), self.with(cos))
     }
 }

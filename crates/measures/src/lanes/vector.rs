@@ -71,7 +71,7 @@ impl<L: Lanes> F64s<L> {
     #[inline(always)]
     pub fn abs(self) -> Self {
         let mask = self.lanes.splat_bits(!(1 << 63));
-        self.with(self.lanes.from_bits(self.lanes.and_bits(self.lanes.to_bits(self.v), mask)))
+        self.with(self.lanes.of_pattern(self.lanes.and_bits(self.lanes.to_pattern(self.v), mask)))
     }
 
     /// `then` in the lanes where self < b, else `otherwise`.
@@ -131,6 +131,6 @@ impl<L: Lanes> Neg for F64s<L> {
     #[inline(always)]
     fn neg(self) -> Self {
         let sign = self.lanes.splat_bits(1 << 63);
-        self.with(self.lanes.from_bits(self.lanes.xor_bits(self.lanes.to_bits(self.v), sign)))
+        self.with(self.lanes.of_pattern(self.lanes.xor_bits(self.lanes.to_pattern(self.v), sign)))
     }
 }

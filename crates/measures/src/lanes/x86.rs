@@ -52,8 +52,8 @@ impl Lanes for V3 {
         mul_add = mul_add_f64s(a: F, b: F, c: F) -> F;
         less = less_than_f64s(a: F, b: F) -> M;
         select = select_f64s(mask: M, then: F, otherwise: F) -> F;
-        to_bits = transmute_u64s_f64s(a: F) -> U;
-        from_bits = transmute_f64s_u64s(a: U) -> F;
+        to_pattern = transmute_u64s_f64s(a: F) -> U;
+        of_pattern = transmute_f64s_u64s(a: U) -> F;
         add_bits = add_u64s(a: U, b: U) -> U;
         sub_bits = sub_u64s(a: U, b: U) -> U;
         and_bits = and_u64s(a: U, b: U) -> U;
@@ -122,8 +122,8 @@ impl Lanes for V4 {
         mul_add = mul_add_f64s(a: F, b: F, c: F) -> F;
         less = less_than_f64s(a: F, b: F) -> M;
         select = select_f64s(mask: M, then: F, otherwise: F) -> F;
-        to_bits = transmute_u64s_f64s(a: F) -> U;
-        from_bits = transmute_f64s_u64s(a: U) -> F;
+        to_pattern = transmute_u64s_f64s(a: F) -> U;
+        of_pattern = transmute_f64s_u64s(a: U) -> F;
         add_bits = add_u64s(a: U, b: U) -> U;
         sub_bits = sub_u64s(a: U, b: U) -> U;
         and_bits = and_u64s(a: U, b: U) -> U;
