@@ -2,6 +2,11 @@
 
 mod axioms;
 mod divergence;
+pub mod neighbours;
+mod permutation;
+pub mod quality;
+#[cfg(test)]
+mod testing;
 pub mod transport;
 
 pub use axioms::Axioms;
