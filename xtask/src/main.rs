@@ -3,9 +3,16 @@
 //! Architecture invariant: xtask starts other programs and depends on no crate of the workspace, so that it compiles in
 //! seconds on a fresh machine and still runs when a crate does not compile.
 
+mod bench;
+mod ci;
+mod deny;
 mod experiment;
 mod libtorch;
 mod near;
+mod packages;
+mod steps;
+mod test;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -19,9 +26,13 @@ Usage: cargo xtask <command>
   experiment [ARGS]...     build the experiments and run one: `--list`, `--describe NAME`, or
                            NAME [--config FILE.json] [--set key=value]... [--seed S] [--device cpu|cuda:N]
                            [--threads N] [--out DIR]
+  test                     run every test of the workspace, with cargo-nextest if it is installed
+  ci [STEP]...             run every check: fmt, tidy, deny, clippy, features, test, docs, Figure 1
+  tidy                     check arrows between crates, docs, duplicate dependencies, unfinished code
+  bench [ARGS]...          run the benches; the arguments are criterion's
 ";
 
-const COMMANDS: [&str; 2] = ["libtorch", "experiment"];
+const COMMANDS: [&str; 6] = ["libtorch", "experiment", "test", "ci", "tidy", "bench"];
 
 /// Arguments that make no sense, as against a command that failed.
 #[derive(Debug)]
@@ -68,6 +79,10 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match command {
         "libtorch" => libtorch::run(rest),
         "experiment" => experiment::run(rest),
+        "test" => test::run(rest),
+        "ci" => ci::run(rest),
+        "tidy" => tidy::run(rest),
+        "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

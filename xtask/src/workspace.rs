@@ -4,8 +4,10 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The root of the checkout. `cargo run` names the manifest folder at run time, which stays right when two checkouts
 /// share one target folder; the folder at compile time is the fallback for a binary started by hand.
@@ -49,6 +51,26 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{shown}` failed ({status})");
     }
     Ok(())
+}
+
+/// Runs a command that may not take longer than `limit`.
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
+    let shown = show(command);
+    let mut child = command.spawn().with_context(|| format!("could not start `{shown}`"))?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "`{shown}` failed ({status})");
+            return Ok(());
+        }
+        if start.elapsed() > limit {
+            // It may end by itself in between, and then there is nothing to kill.
+            let _ = child.kill();
+            child.wait()?;
+            bail!("`{shown}` took longer than {} s", limit.as_secs());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Runs a command and returns what it wrote to standard output.
@@ -103,5 +125,15 @@ mod tests {
     fn a_failed_command_is_named() {
         let error = run(command("false").arg("--flag")).unwrap_err().to_string();
         assert!(error.starts_with("`false --flag` failed"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_takes_too_long_is_ended() {
+        let start = Instant::now();
+        let error = run_within(command("sleep").arg("60"), Duration::from_millis(100)).unwrap_err();
+        assert!(error.to_string().contains("took longer"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(30));
+        run_within(&mut command("true"), Duration::from_mins(1)).unwrap();
+        assert!(run_within(&mut command("false"), Duration::from_mins(1)).is_err());
     }
 }

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 
 use self::python::Python;
 use crate::workspace;
+pub(crate) use provision::cache;
 
 /// Where a libtorch came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
