@@ -108,6 +108,16 @@ pub enum Error {
         /// The atom, counted from 0.
         index: usize,
     },
+    /// A name that nothing answers to.
+    #[error("no {what} is called `{name}`; there is {known}")]
+    Unknown {
+        /// The kind of thing asked for.
+        what: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The names that exist, separated by commas.
+        known: String,
+    },
     /// The quantity does not exist for this object: a refusal, with the reason.
     #[error("{what} is not defined here: {why}")]
     Undefined {

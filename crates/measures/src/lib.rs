@@ -13,6 +13,7 @@ mod measure;
 pub mod parallel;
 mod points;
 mod pushforward;
+mod quadrature;
 mod seed;
 pub mod zoo;
 

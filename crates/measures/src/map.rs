@@ -1,6 +1,7 @@
 //! Maps between spaces, from plain ones to smooth bijections, and the embeddings ξ that lift noise into data space.
 
 use crate::error::{Error, Result, check_dim, check_finite};
+use crate::measure::Score;
 use crate::points::Points;
 use nalgebra::{DMatrix, DVector};
 
@@ -59,6 +60,19 @@ pub trait SmoothDiffeo: Diffeo {
     /// # Errors
     /// The shapes differ.
     fn pull_score(&self, x: &Points, z: &Points, base: &Points) -> Result<Points>;
+
+    /// The derivative of that score along `v`, given the score of μ as a function, so that its own derivative can be asked
+    /// for: Jᵀ ∇²log p_μ(z) J v plus what the curvature of φ⁻¹ adds.
+    ///
+    /// # Errors
+    /// The shapes differ, or the map does not know its second derivatives (the default), or μ not its Hessian.
+    fn pull_score_jvp(&self, x: &Points, z: &Points, v: &Points, base: &dyn Score) -> Result<Points> {
+        let _ = (x, z, v, base);
+        Err(Error::Undefined {
+            what: "score_jvp",
+            why: "this map carries scores along but not the derivatives of them",
+        })
+    }
 }
 
 macro_rules! forward {
@@ -83,6 +97,9 @@ macro_rules! forward {
         impl<M: SmoothDiffeo + ?Sized> SmoothDiffeo for $pointer {
             fn pull_score(&self, x: &Points, z: &Points, base: &Points) -> Result<Points> {
                 (**self).pull_score(x, z, base)
+            }
+            fn pull_score_jvp(&self, x: &Points, z: &Points, v: &Points, base: &dyn Score) -> Result<Points> {
+                (**self).pull_score_jvp(x, z, v, base)
             }
         }
     )+};
@@ -178,6 +195,12 @@ impl SmoothDiffeo for Affine {
             check_dim(what, self.dim_out(), points.dim())?;
         }
         Ok(adopt(base.dim(), self.inverse.tr_mul(&base.matrix())))
+    }
+
+    fn pull_score_jvp(&self, _x: &Points, z: &Points, v: &Points, base: &dyn Score) -> Result<Points> {
+        check_dim("directions", self.dim_out(), v.dim())?;
+        let pulled = base.score_jvp(z, &adopt(v.dim(), &self.inverse * v.matrix()))?;
+        Ok(adopt(v.dim(), self.inverse.tr_mul(&pulled.matrix())))
     }
 }
 

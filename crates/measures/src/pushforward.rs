@@ -74,4 +74,9 @@ impl<M: SmoothDiffeo, B: Score> Score for Pushforward<M, B> {
         let (z, _) = self.map.inverse_with_log_det(x)?;
         self.map.pull_score(x, &z, &self.base.score(&z)?)
     }
+
+    fn score_jvp(&self, x: &Points, v: &Points) -> Result<Points> {
+        let (z, _) = self.map.inverse_with_log_det(x)?;
+        self.map.pull_score_jvp(x, &z, v, &self.base)
+    }
 }

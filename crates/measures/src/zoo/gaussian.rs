@@ -98,7 +98,7 @@ impl Gaussian {
 
     /// The deviations x − m as a d×n matrix.
     fn deviations(&self, x: &Points) -> Result<DMatrix<f64>> {
-        check_dim("points", self.dim(), x.dim())?;
+        super::door(self.dim(), x)?;
         let mut deviations = x.matrix().into_owned();
         deviations.column_iter_mut().for_each(|mut column| column -= &self.mean);
         Ok(deviations)
@@ -141,9 +141,7 @@ impl Score for Gaussian {
     }
 
     fn score_jvp(&self, x: &Points, v: &Points) -> Result<Points> {
-        check_dim("points", self.dim(), x.dim())?;
-        check_dim("directions", self.dim(), v.dim())?;
-        crate::error::check_len("directions", x.len(), v.len())?;
+        super::door_pair(self.dim(), x, v)?;
         Ok(adopt(self.dim(), -self.factor.solve(&v.matrix().into_owned())))
     }
 }
