@@ -1,1 +1,35 @@
 #![doc = include_str!("../README.md")]
+// libtorch counts in i64, so every size crosses; and tensors are handles, which is cheap to pass by value.
+#![allow(clippy::cast_possible_wrap, clippy::needless_pass_by_value)]
+
+mod average;
+pub mod bridge;
+pub mod checkpoint;
+mod error;
+mod generators;
+mod guard;
+mod history;
+mod method;
+pub mod methods;
+pub mod nets;
+mod noise;
+pub mod optim;
+pub mod persist;
+mod scaler;
+mod source;
+pub mod tensor;
+mod train;
+
+pub use average::Average;
+pub use error::{Error, Result};
+pub use generators::{Generator, MapConfig, OneStep, load};
+pub use guard::{device, device_name, guard, set_threads};
+pub use method::{Method, Moment, Setup};
+pub use noise::{Law, Noise};
+pub use persist::Persist;
+pub use scaler::Scaler;
+pub use source::{Data, Draws, Source, overview};
+pub use tensor::Precision;
+pub use train::{Event, Listener, Outcome, Status, TrainConfig, Trainer, Watch};
+
+pub use tch;

@@ -1,0 +1,103 @@
+//! Trained models: what they can do, and how they are saved and loaded.
+
+mod one_step;
+
+pub use one_step::{MapConfig, OneStep};
+
+use crate::checkpoint::{self, Content, Header, Record};
+use crate::error::{Error, Result};
+use measures::{Map, Points, Seed};
+use std::path::Path;
+
+/// A trained model.
+///
+/// Generators can be sent to another thread and not shared between threads: tensors of libtorch are so.
+pub trait Generator: Send {
+    /// The dimension d of what it generates.
+    fn dim(&self) -> usize;
+
+    /// The number of network evaluations a sample costs.
+    fn evaluations(&self) -> u64;
+
+    /// n points, n×d, in the coordinates of the data. The same seed gives the same points, and a larger n begins with
+    /// the points of a smaller one (to rounding: libtorch multiplies matrices of other shapes in another order).
+    ///
+    /// # Errors
+    /// libtorch refuses, or the model produces NaN or infinities.
+    fn generate(&self, n: usize, seed: Seed) -> Result<Points>;
+
+    /// log p(xᵢ) for every row, in nats and in the coordinates of the data, for models that have a density.
+    ///
+    /// # Errors
+    /// The model has none (the default), or the points live in another dimension.
+    fn log_density(&self, x: &Points) -> Result<Vec<f64>> {
+        let _ = x;
+        Err(Error::Undefined {
+            what: "log_density",
+            why: "this model generates but has no tractable density",
+        })
+    }
+
+    /// The map itself, from noise to data, for models that are one.
+    fn map(&self) -> Option<&dyn Map> {
+        None
+    }
+
+    /// Header and tensors of the model's file.
+    ///
+    /// # Errors
+    /// libtorch refuses the copy.
+    fn to_file(&self) -> Result<(Header, Record)>;
+
+    /// Writes the model, atomically.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    fn save(&self, path: &Path) -> Result<()> {
+        let (header, record) = self.to_file()?;
+        checkpoint::write(path, &header, &record)
+    }
+}
+
+/// Loads a model that any method saved, in any session.
+///
+/// # Errors
+/// The file cannot be read, is damaged or foreign, or holds something else than a model.
+pub fn load(path: &Path) -> Result<Box<dyn Generator>> {
+    let (header, record) = checkpoint::read(path)?;
+    header.expect(path, Content::Generator, None)?;
+    match header.name.as_str() {
+        OneStep::NAME => Ok(Box::new(OneStep::from_file(&header, &record, path)?)),
+        other => Err(Error::Mismatch {
+            path: path.to_owned(),
+            found: format!("a model of type {other:?}"),
+            expected: format!("type {:?}", OneStep::NAME),
+        }),
+    }
+}
+
+/// The body of a model's header, read as a configuration.
+pub(crate) fn read_body<T: serde::de::DeserializeOwned>(header: &Header, path: &Path) -> Result<T> {
+    serde_json::from_value(header.body.clone())
+        .map_err(|e| Error::damaged(path, format!("its configuration: {e}")))
+}
+
+/// Rows generated at a time: bounds memory, and makes a larger sample begin with a smaller one.
+pub(crate) const BLOCK: usize = 8192;
+
+/// n points made in blocks, each from its own stream: `make(rows, block seed)`.
+pub(crate) fn in_blocks(
+    n: usize,
+    dim: usize,
+    seed: Seed,
+    mut make: impl FnMut(usize, Seed) -> Result<Points>,
+) -> Result<Points> {
+    let mut coords = Vec::with_capacity(n.saturating_mul(dim).min(1 << 27));
+    for (block, start) in (0..n).step_by(BLOCK).enumerate() {
+        let rows = BLOCK.min(n - start);
+        coords.extend(make(rows, seed.child(block as u64))?.into_vec());
+    }
+    let points = Points::from_raw(dim, coords);
+    points.check_finite("generated").map_err(|_| Error::NonFinite { what: "what the model generates" })?;
+    Ok(points)
+}

@@ -1,0 +1,3 @@
+//! The methods, one a file, named by the field's terms.
+
+pub mod statistics;

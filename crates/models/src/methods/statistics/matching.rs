@@ -1,0 +1,127 @@
+//! The step all divergences share: draw noise and target, push the noise forward, go down the divergence between the two
+//! samples. Which divergence it is, only the [`Objective`] knows.
+
+use crate::bridge::bridged;
+use crate::error::{Result, check_count};
+use crate::generators::{Generator, MapConfig, OneStep};
+use crate::method::{Method, Moment, Setup};
+use crate::optim::{Adam, OptimConfig};
+use crate::persist::{Persist, Visitor};
+use crate::scaler::Scaler;
+use crate::source::{Source, overview};
+use divergences::Divergence;
+use measures::{Empirical, Points};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+
+/// The settings all objectives share.
+#[derive(Debug, Clone, Copy)]
+pub struct Fit<'a> {
+    /// The map.
+    pub map: &'a MapConfig,
+    /// The optimiser of its parameters.
+    pub optim: &'a OptimConfig,
+    /// Generated points a step.
+    pub batch: usize,
+    /// Target points a step.
+    pub target_batch: usize,
+}
+
+/// A divergence as a training objective: the settings of one method, and how they make the divergence.
+pub trait Objective: Clone + Default + Serialize + DeserializeOwned + JsonSchema {
+    /// The method's name.
+    const NAME: &'static str;
+    /// One line: what it minimises, and its source.
+    const ABOUT: &'static str;
+
+    /// The settings all objectives share.
+    fn fit(&self) -> Fit<'_>;
+
+    /// The divergence for the step at hand, between measures in the coordinates the network works in. `reference` is a
+    /// large sample of the target, for bandwidths that follow the data. Called once at the start, and again at each step
+    /// for which [`Objective::changes`] says so.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn divergence(&self, reference: &Points, at: &Moment) -> Result<Box<dyn Divergence>>;
+
+    /// Whether the divergence of this step differs from that of the step before.
+    fn changes(&self, at: &Moment) -> bool {
+        let _ = at;
+        false
+    }
+}
+
+/// Learns a one-step map φ by stochastic descent on D(φ_#ν, μ₁) between samples.
+pub struct Matching<O>(PhantomData<O>);
+
+/// A map, its optimiser, and the divergence at hand.
+pub struct MatchingState {
+    map: OneStep,
+    adam: Adam,
+    reference: Points,
+    /// The divergence and the step it was made for; made again from the settings after a resume.
+    divergence: Option<Box<dyn Divergence>>,
+}
+
+impl MatchingState {
+    /// The map.
+    pub fn map(&self) -> &OneStep {
+        &self.map
+    }
+}
+
+/// Points by which bandwidths are chosen.
+const REFERENCE: usize = 2000;
+
+impl<O: Objective> Method for Matching<O> {
+    const NAME: &'static str = O::NAME;
+    const ABOUT: &'static str = O::ABOUT;
+    type Config = O;
+    type State = MatchingState;
+
+    fn init(config: &O, target: &dyn Source, setup: &Setup) -> Result<MatchingState> {
+        let Fit { map, optim, batch, target_batch } = config.fit();
+        check_count("batch", batch)?;
+        check_count("target_batch", target_batch)?;
+        let scaler = Scaler::of(target, map.standardise, setup.seed.named("scaler"))?;
+        let reference = scaler.standardise(overview(target, REFERENCE, setup.seed.named("reference"))?);
+        let map = OneStep::new(map, scaler, O::NAME, setup)?;
+        let adam = Adam::new(optim, &map.params)?;
+        // Settings that make no divergence are refused here, before anything runs.
+        config.divergence(&reference, &Moment::new(0, 1, setup.seed))?;
+        target.batch(target_batch, &mut setup.seed.rng())?;
+        Ok(MatchingState { map, adam, reference, divergence: None })
+    }
+
+    fn step(config: &O, state: &mut MatchingState, target: &dyn Source, at: &Moment) -> Result<f64> {
+        let Fit { batch, target_batch, .. } = config.fit();
+        let y = target.batch(target_batch, &mut at.rng("target"))?;
+        let y = Empirical::uniform(state.map.scaler().standardise(y))?;
+        let x = state.map.forward(&state.map.draw(batch, &mut at.rng("noise"))?);
+        if state.divergence.is_none() || config.changes(at) {
+            state.divergence = Some(config.divergence(&state.reference, at)?);
+        }
+        let loss = match &state.divergence {
+            Some(divergence) => bridged(&*divergence.toward(&y)?, &x)?,
+            None => unreachable!("it was made above"),
+        };
+        if loss.value.is_finite() {
+            state.adam.step(&mut state.map.params, &loss.surrogate, at.step, at.steps)?;
+        }
+        Ok(loss.value)
+    }
+
+    fn generator(_: &O, state: &MatchingState) -> Result<Box<dyn Generator>> {
+        Ok(Box::new(state.map.duplicate()?))
+    }
+}
+
+impl Persist for MatchingState {
+    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
+        v.part("map", &mut self.map)?;
+        v.part("adam", &mut self.adam)
+    }
+}

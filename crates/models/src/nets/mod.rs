@@ -1,0 +1,10 @@
+//! Networks. A network is a plain description; its numbers live in [`Params`], so that one description serves the
+//! trained parameters, their moving average and a loaded file.
+
+mod activation;
+mod mlp;
+mod params;
+
+pub use activation::Activation;
+pub use mlp::{InitScheme, Mlp, MlpConfig, Output, Skip};
+pub use params::{Init, Layout, Params};
