@@ -21,7 +21,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         return Err(usage(format!("unknown step `{unknown}`{hint}\nThe steps are: {}", NAMES.join(", "))));
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    steps::run("ci", all().into_iter().filter(|(name, _)| wanted(name)).collect())
+    let result = steps::run("ci", all().into_iter().filter(|(name, _)| wanted(name)).collect());
+    for warning in steps::warnings() {
+        eprintln!("WARNING: {warning}");
+    }
+    result
 }
 
 fn all() -> Vec<Step<'static>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::{libtorch, workspace};
+use crate::{libtorch, steps, workspace};
 
 /// The release that is installed where none is at hand.
 const VERSION: &str = "0.20.2";
@@ -25,22 +25,17 @@ pub(crate) fn check() -> Result<()> {
     };
     workspace::run(&mut command(&["check", "--hide-inclusion-graph", "licenses", "bans", "sources"]))?;
 
-    let fetched = workspace::run_within(&mut command(&["fetch", "db"]), FETCH);
-    match (&fetched, database_is_there()) {
-        (Ok(()), _) => {}
-        (Err(error), true) => {
-            eprintln!(
-                "WARNING: advisories are checked against an OLDER database, a fresh one could not be fetched: {error:#}"
-            );
-        }
-        (Err(error), false) => {
-            eprintln!(
-                "WARNING: advisories were NOT checked against a fresh database, it could not be fetched: {error:#}"
-            );
-            return Ok(());
-        }
+    let Err(error) = workspace::run_within(&mut command(&["fetch", "db"]), FETCH) else {
+        return workspace::run(&mut command(&["check", "advisories"]));
+    };
+    eprintln!(
+        "WARNING: advisories were NOT checked against a fresh database, it could not be fetched: {error:#}"
+    );
+    if database_is_there() {
+        eprintln!("deny: checking advisories against the copy of an earlier fetch");
+        workspace::run(&mut command(&["--offline", "check", "advisories"]))?;
     }
-    workspace::run(&mut command(&["check", "--disable-fetch", "advisories"]))
+    Ok(())
 }
 
 /// True when an earlier fetch left a database where cargo-deny keeps it.

@@ -1,12 +1,29 @@
 //! A list of named steps, each timed, with a table at the end.
 
 use std::fmt::Write as _;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
 /// One step: its name and what it does.
 pub(crate) type Step<'a> = (&'static str, Box<dyn FnOnce() -> Result<()> + 'a>);
+
+/// What passed, but not as it should: said at once, and again at the end.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Says a warning in one line, and has [`warnings`] say it again.
+pub(crate) fn warn(line: String) {
+    eprintln!("WARNING: {line}");
+    if let Ok(mut warnings) = WARNINGS.lock() {
+        warnings.push(line);
+    }
+}
+
+/// The warnings so far.
+pub(crate) fn warnings() -> Vec<String> {
+    WARNINGS.lock().map(|warnings| warnings.clone()).unwrap_or_default()
+}
 
 /// How a step ended.
 struct Done {
