@@ -28,14 +28,14 @@ pub(crate) fn check() -> Result<()> {
     let Err(error) = workspace::run_within(&mut command(&["fetch", "db"]), FETCH) else {
         return workspace::run(&mut command(&["check", "advisories"]));
     };
-    eprintln!(
-        "WARNING: advisories were NOT checked against a fresh database, it could not be fetched: {error:#}"
-    );
-    if database_is_there() {
-        eprintln!("deny: checking advisories against the copy of an earlier fetch");
-        workspace::run(&mut command(&["--offline", "check", "advisories"]))?;
+    if !database_is_there() {
+        steps::warn(format!("advisories were NOT CHECKED, their database could not be fetched: {error:#}"));
+        return Ok(());
     }
-    Ok(())
+    steps::warn(format!(
+        "advisories were checked against an OLDER database, a fresh one could not be fetched: {error:#}"
+    ));
+    workspace::run(&mut command(&["--offline", "check", "advisories"]))
 }
 
 /// True when an earlier fetch left a database where cargo-deny keeps it.
