@@ -1,2 +1,2 @@
-//! experiments
+//! The command `experiments`.
 fn main() {}
