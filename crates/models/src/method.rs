@@ -39,6 +39,11 @@ impl Moment {
         Moment { step, steps, seed }
     }
 
+    /// The first step of the same run, for what is drawn once.
+    pub fn first(&self) -> Self {
+        Moment { step: 0, ..*self }
+    }
+
     /// This step's generator for one purpose; each purpose has its own.
     pub fn rng(&self, purpose: &str) -> ChaCha8Rng {
         self.seed.named(purpose).stream(self.step)
