@@ -1,0 +1,55 @@
+//! The same bytes for any number of threads.
+#![cfg(feature = "rayon")]
+
+use flows::field::{FiniteDifferences, Hutchinson, Pointwise, Probe};
+use flows::measures::{Points, Sample, Seed, zoo::Gaussian};
+use flows::ode::{Ode, TSITOURAS};
+
+/// The bits of a result computed in pools of 1, 2, 3 and 16 threads: all equal, or panics.
+fn same_bits(what: &str, run: impl Fn() -> Vec<u64> + Send + Sync) {
+    let in_pool =
+        |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(&run);
+    let one = in_pool(1);
+    assert!(!one.is_empty());
+    for threads in [2, 3, 16] {
+        assert!(in_pool(threads) == one, "{what}: {threads} threads give other bytes than one");
+    }
+}
+
+fn bits(points: &Points) -> Vec<u64> {
+    points.as_slice().iter().map(|v| v.to_bits()).collect()
+}
+
+fn cloud(n: usize) -> Points {
+    Gaussian::standard(2).sample(n, &mut Seed::new(7).rng())
+}
+
+#[test]
+fn adaptive_runs() {
+    let field = Pointwise::new(2, |t, x: &[f64], v: &mut [f64]| {
+        (v[0], v[1]) = (x[1] * (1.0 + t).cos(), -x[0].sin() * (1.0 + 30.0 * x[0] * x[0]));
+    });
+    let x = cloud(20_000);
+    same_bits("Tsitouras", || {
+        let ode = Ode::adaptive(TSITOURAS, 1e-5, 1e-5).unwrap().dense().save_at(&[0.4]);
+        let run = ode.solve(&field, &x, 0.0, 1.0).unwrap();
+        let mut all = bits(&run.end);
+        all.extend(bits(&run.saved[0].1));
+        all.extend(bits(&run.dense.unwrap().at(flows::Clock::Shared(0.77)).unwrap()));
+        all
+    });
+}
+
+#[test]
+fn probes() {
+    use flows::field::JacobianTrace;
+    let field = Pointwise::autonomous(2, |x, v| (v[0], v[1]) = (x[0] * x[1], x[0].sin()));
+    let field = Hutchinson::new(FiniteDifferences::new(field), Seed::new(3), 2, Probe::Gaussian).unwrap();
+    let x = cloud(1_000);
+    let ids: Vec<u64> = (0..1_000).collect();
+    same_bits("Hutchinson", || {
+        let mut out = vec![0.0; 1_000];
+        field.trace(flows::Clock::Shared(0.0), &x, &ids, &mut out).unwrap();
+        out.iter().map(|v| v.to_bits()).collect()
+    });
+}
