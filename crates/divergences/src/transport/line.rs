@@ -55,7 +55,8 @@ pub(crate) fn solve_scaled(mu: &Empirical, nu: &Empirical, cost: NormPower) -> R
     check_finite_costs(cost.of_length(x.farthest(&y)))?;
     let climbed = climb(&x, &y, cost);
     let potentials = Potentials { source: climbed.f, target: climbed.g }.balanced(mu.weights(), nu.weights());
-    let entries = climbed.cells.into_iter().filter(|e| e.2 > 0.0).collect();
+    let entries =
+        climbed.cells.into_iter().filter(|e| e.2 > 0.0).map(|(i, j, mass, _)| (i, j, mass)).collect();
     Ok(Transport {
         value: climbed.value,
         plan: Coupling::sparse(mu.len(), nu.len(), entries)?,

@@ -13,17 +13,28 @@
 //! | solver | problem | cost | memory |
 //! |---|---|---|---|
 //! | [`line`] | one dimension, \|x − y\|^p, p ≥ 1 | O(n log n) | O(n) |
+//! | [`solve`] | any cost, weights and sizes, exactly | pricing O(n m) a round | O(n + m) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 
+mod coarse;
 mod cost;
+mod exact;
 pub mod line;
+mod max_sliced;
+mod network_simplex;
 mod order;
 mod plan;
+mod pricing;
 mod sliced;
 mod staircase;
+mod table;
 #[cfg(test)]
 mod test_support;
+mod wasserstein;
 
 pub use cost::{Cost, Custom, NormPower};
+pub use exact::{Exact, solve};
+pub use max_sliced::{MaxSliced, Slice};
 pub use plan::{Potentials, Status, Transport};
 pub use sliced::{SlicedWasserstein, directions};
+pub use wasserstein::Wasserstein;

@@ -38,6 +38,9 @@ struct Node {
     price: f64,
 }
 
+/// Atoms with the mass that is left at them.
+pub(crate) type Stranded = Vec<(usize, i64)>;
+
 /// A transportation problem with a feasible tree.
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkSimplex {
@@ -319,11 +322,6 @@ impl NetworkSimplex {
         self.arcs.extend(arcs);
     }
 
-    /// The arcs known.
-    pub(crate) fn arcs(&self) -> &[Arc] {
-        &self.arcs
-    }
-
     /// Pivots done so far.
     pub(crate) fn pivots(&self) -> usize {
         self.pivots
@@ -339,9 +337,14 @@ impl NetworkSimplex {
         self.nodes[self.sources..self.nodes.len() - 1].iter().map(|node| node.price).collect()
     }
 
-    /// The mass that has found no arc and goes through the root.
-    pub(crate) fn stranded(&self) -> i64 {
-        self.nodes[..self.sources].iter().filter(|node| node.arc == NONE).map(|node| node.flow).sum()
+    /// The sources and the sinks whose mass has found no arc and goes through the root, with that mass.
+    pub(crate) fn stranded(&self) -> (Stranded, Stranded) {
+        let at_root = |range: std::ops::Range<usize>| {
+            let nodes = self.nodes[range].iter().enumerate();
+            let left = nodes.filter(|(_, node)| node.arc == NONE && node.flow > 0);
+            left.map(|(k, node)| (k, node.flow)).collect::<Vec<_>>()
+        };
+        (at_root(0..self.sources), at_root(self.sources..self.nodes.len() - 1))
     }
 
     /// The arcs that carry mass.

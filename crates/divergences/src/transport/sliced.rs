@@ -30,12 +30,17 @@ use rand_distr::{Distribution, StandardNormal};
 /// assert!((d.value(&mu, &nu)? - 4.5).abs() < 0.1);
 /// # Ok::<(), measures::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SlicedWasserstein {
     p: f64,
-    directions: usize,
-    seed: Seed,
+    directions: Directions,
     rooted: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Directions {
+    Drawn { count: usize, seed: Seed },
+    Given(Points),
 }
 
 /// Directions worked on together: enough for every thread, few enough that their slopes are a small buffer.
@@ -54,36 +59,67 @@ impl SlicedWasserstein {
         if directions == 0 {
             return Err(Error::TooFew { what: "directions", at_least: 1, got: 0 });
         }
-        Ok(SlicedWasserstein { p, directions, seed, rooted: true })
+        Ok(SlicedWasserstein { p, directions: Directions::Drawn { count: directions, seed }, rooted: true })
     }
 
-    /// The same without the root: SW_p^p, which is convex and smooth where μ = ν.
+    /// The distance of order `p` over given directions, one a row, L×d; they are scaled to length one.
+    ///
+    /// # Errors
+    /// p that is not in [1, ∞), no direction, or one of length zero (its row is named).
+    pub fn along(p: f64, mut directions: Points) -> Result<Self> {
+        check_power(p)?;
+        if directions.is_empty() {
+            return Err(Error::TooFew { what: "directions", at_least: 1, got: 0 });
+        }
+        directions.check_finite("directions")?;
+        for (index, row) in directions.rows_mut().enumerate() {
+            let length = NormPower::euclidean().length(row.iter().copied());
+            if length == 0.0 {
+                return Err(Error::Entry {
+                    what: "length of directions",
+                    index,
+                    value: 0.0,
+                    must: "positive",
+                });
+            }
+            row.iter_mut().for_each(|v| *v /= length);
+        }
+        Ok(SlicedWasserstein { p, directions: Directions::Given(directions), rooted: true })
+    }
+
+    fn count(&self) -> usize {
+        match &self.directions {
+            Directions::Drawn { count, .. } => *count,
+            Directions::Given(directions) => directions.len(),
+        }
+    }
+
+    /// The same without the root: SW_p^p, which is convex along mixtures and, for p > 1, smooth in the points at μ = ν.
     pub fn powered(self) -> Self {
         SlicedWasserstein { rooted: false, ..self }
     }
 
     /// The directions used in dimension `dim`, L×d, unit vectors.
     ///
-    /// # Panics
-    /// When `dim` is zero.
-    pub fn directions(&self, dim: usize) -> Points {
-        directions(dim, self.directions, self.seed)
+    /// # Errors
+    /// `dim` is zero, or not the dimension of the directions that were given.
+    pub fn directions(&self, dim: usize) -> Result<Points> {
+        match &self.directions {
+            Directions::Drawn { count, seed } => directions(dim, *count, *seed),
+            Directions::Given(directions) => {
+                check_dim("measures", directions.dim(), dim)?;
+                Ok(directions.clone())
+            }
+        }
     }
 
     fn finish(&self, power: f64) -> f64 {
         if self.rooted { power.powf(self.p.recip()) } else { power }
     }
 
-    fn check(&self, mu: &Empirical, nu: &Empirical) -> Result<()> {
-        check_dim("target measure", mu.dim(), nu.dim())?;
-        let (low, high) = bounding_box(mu.points(), nu.points());
-        let cost = NormPower::new(2.0, self.p)?;
-        check_finite_costs(cost.of_length(cost.length(low.iter().zip(&high).map(|(l, h)| h - l))))
-    }
-
     fn value_of(&self, mu: &Empirical, target: &Sliced<'_>) -> f64 {
         let needs_order = !(mu.is_uniform() && target.nu.is_uniform());
-        let total: f64 = parallel::map_blocks(self.directions, 1, |range| {
+        let total: f64 = parallel::map_blocks(self.count(), 1, |range| {
             let l = range.start;
             let x = ranked(mu, target.theta.row(l), needs_order);
             let power = |y: &Ranked| x.mean_power(y, self.p);
@@ -94,14 +130,14 @@ impl SlicedWasserstein {
         })
         .into_iter()
         .sum();
-        self.finish(total / self.directions as f64)
+        self.finish(total / self.count() as f64)
     }
 
     fn variation_of(&self, mu: &Empirical, target: &Sliced<'_>) -> Result<Variation> {
         let (n, d) = (mu.len(), mu.dim());
         let cost = NormPower::new(2.0, self.p)?;
         let (mut total, mut potential, mut field) = (0.0, vec![0.0; n], Points::zeros(n, d));
-        for batch in parallel::blocks(self.directions, BATCH) {
+        for batch in parallel::blocks(self.count(), BATCH) {
             let lines = parallel::map_blocks(batch.len(), 1, |k| {
                 let l = batch.start + k.start;
                 let x = ranked(mu, target.theta.row(l), true);
@@ -123,7 +159,7 @@ impl SlicedWasserstein {
                 }
             });
         }
-        let mean = 1.0 / self.directions as f64;
+        let mean = 1.0 / self.count() as f64;
         let power = total * mean;
         // d(P^{1/p}) = P^{1/p − 1} dP / p; at P = 0, a minimum, the subgradient 0.
         let scale = match self.rooted {
@@ -139,11 +175,14 @@ impl SlicedWasserstein {
 
 /// `count` unit vectors of ℝ^`dim`, uniform on the sphere, one from each stream of the seed.
 ///
-/// # Panics
-/// When `dim` is zero.
-pub fn directions(dim: usize, count: usize, seed: Seed) -> Points {
+/// # Errors
+/// `dim` is zero.
+pub fn directions(dim: usize, count: usize, seed: Seed) -> Result<Points> {
+    if dim == 0 {
+        return Err(Error::TooFew { what: "dim", at_least: 1, got: 0 });
+    }
     let seed = seed.named("directions");
-    Points::from_fn(count, dim, |l, row| {
+    Ok(Points::from_fn(count, dim, |l, row| {
         let mut rng = seed.stream(l as u64);
         loop {
             row.iter_mut().for_each(|v| *v = StandardNormal.sample(&mut rng));
@@ -153,7 +192,15 @@ pub fn directions(dim: usize, count: usize, seed: Seed) -> Points {
                 return;
             }
         }
-    })
+    }))
+}
+
+/// `Ok` when both measures live in one space and no |⟨θ, x − y⟩|^p overflows.
+pub(crate) fn check_pair(mu: &Empirical, nu: &Empirical, p: f64) -> Result<()> {
+    check_dim("target measure", mu.dim(), nu.dim())?;
+    let (low, high) = bounding_box(mu.points(), nu.points());
+    let cost = NormPower::new(2.0, p)?;
+    check_finite_costs(cost.of_length(cost.length(low.iter().zip(&high).map(|(l, h)| h - l))))
 }
 
 /// ⟨θ, xᵢ⟩ for every row.
@@ -178,8 +225,8 @@ struct Sliced<'a> {
 }
 
 impl<'a> Sliced<'a> {
-    fn new(nu: &'a Empirical, divergence: &SlicedWasserstein) -> Self {
-        Sliced { nu, theta: divergence.directions(nu.dim()), projected: Vec::new() }
+    fn new(nu: &'a Empirical, divergence: &SlicedWasserstein) -> Result<Self> {
+        Ok(Sliced { nu, theta: divergence.directions(nu.dim())?, projected: Vec::new() })
     }
 }
 
@@ -202,21 +249,21 @@ impl Divergence for SlicedWasserstein {
     }
 
     fn value(&self, mu: &Empirical, nu: &Empirical) -> Result<f64> {
-        self.check(mu, nu)?;
-        Ok(self.value_of(mu, &Sliced::new(nu, self)))
+        check_pair(mu, nu, self.p)?;
+        Ok(self.value_of(mu, &Sliced::new(nu, self)?))
     }
 
     fn variation(&self, mu: &Empirical, nu: &Empirical) -> Result<Variation> {
-        self.check(mu, nu)?;
-        self.variation_of(mu, &Sliced::new(nu, self))
+        check_pair(mu, nu, self.p)?;
+        self.variation_of(mu, &Sliced::new(nu, self)?)
     }
 
     /// Keeps the directions and the sorted projections of the target, L·m numbers and as many indices.
     fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {
-        let mut sliced = Sliced::new(target, self);
+        let mut sliced = Sliced::new(target, self)?;
         let theta = &sliced.theta;
         sliced.projected =
-            parallel::map_blocks(self.directions, 1, |range| ranked(target, theta.row(range.start), true));
+            parallel::map_blocks(self.count(), 1, |range| ranked(target, theta.row(range.start), true));
         Ok(Box::new(TowardSliced { divergence: self, target: sliced }))
     }
 }
@@ -228,12 +275,12 @@ struct TowardSliced<'a> {
 
 impl Functional for TowardSliced<'_> {
     fn variation(&self, mu: &Empirical) -> Result<Variation> {
-        self.divergence.check(mu, self.target.nu)?;
+        check_pair(mu, self.target.nu, self.divergence.p)?;
         self.divergence.variation_of(mu, &self.target)
     }
 
     fn value(&self, mu: &Empirical) -> Result<f64> {
-        self.divergence.check(mu, self.target.nu)?;
+        check_pair(mu, self.target.nu, self.divergence.p)?;
         Ok(self.divergence.value_of(mu, &self.target))
     }
 }

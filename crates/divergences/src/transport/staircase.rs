@@ -177,8 +177,8 @@ pub(crate) struct Climbed {
     pub(crate) slopes: Vec<f64>,
     /// max(f ⊕ g − c, 0).
     pub(crate) violation: f64,
-    /// The cells (i, j, mass) of the staircase, those of mass zero included.
-    pub(crate) cells: Vec<(usize, usize, f64)>,
+    /// The cells (i, j, mass, c′(xᵢ − yⱼ)) of the staircase, those of mass zero included.
+    pub(crate) cells: Vec<(usize, usize, f64, f64)>,
 }
 
 /// The monotone coupling for s|x − y|^p, p ≥ 1.
@@ -216,7 +216,7 @@ pub(crate) fn climb(x: &Ranked, y: &Ranked, cost: NormPower) -> Climbed {
             slopes[i] += (slope - slopes[i]) * (mass / row_mass);
         }
         value += mass * price;
-        cells.push((i, j, mass));
+        cells.push((i, j, mass, slope));
     });
     let back = |sorted: &[f64], order: &[usize]| {
         let mut out = vec![0.0; sorted.len()];

@@ -1,6 +1,7 @@
 //! Clouds and checks that the tests of the solvers share.
 
 use crate::Divergence;
+use crate::transport::{Cost, Status, Transport};
 use measures::{Empirical, Points, Sample, Seed, zoo::Gaussian};
 use rand::RngExt;
 
@@ -62,4 +63,35 @@ pub(crate) fn check_weights(d: &dyn Divergence, mu: &Empirical, nu: &Empirical, 
         let got = v.d_weights[i];
         assert!((slope - got).abs() <= tolerance * (1.0 + slope.abs()), "weight {i}: {slope} and {got}");
     }
+}
+
+/// Proves a transport from its parts: marginals, feasibility over all pairs, complementary slackness, the gap.
+pub(crate) fn check_certificate(
+    t: &Transport,
+    mu: &Empirical,
+    nu: &Empirical,
+    cost: &dyn Cost,
+    tolerance: f64,
+) {
+    assert_eq!(t.status, Status::Converged);
+    assert!(t.plan.couples(mu, nu, 1e-12).unwrap());
+    assert!(t.plan.entries().count() < mu.len() + nu.len());
+    let c = |i: usize, j: usize| cost.cost(mu.points().row(i), nu.points().row(j));
+    let (f, g) = (&t.potentials.source, &t.potentials.target);
+    let (mut largest, mut worst) = (0.0f64, 0.0f64);
+    for i in 0..mu.len() {
+        for j in 0..nu.len() {
+            largest = largest.max(c(i, j).abs());
+            worst = worst.max(f[i] + g[j] - c(i, j));
+        }
+    }
+    let tolerance = tolerance * largest.max(f64::MIN_POSITIVE);
+    assert!(worst <= tolerance, "a pair is violated by {worst}");
+    assert!((worst - t.violation).abs() <= tolerance, "{worst} violated, {} reported", t.violation);
+    for (i, j, mass) in t.plan.entries() {
+        assert!((f[i] + g[j] - c(i, j)).abs() <= tolerance, "slack on ({i}, {j}) of mass {mass}");
+    }
+    assert!(t.gap().abs() <= tolerance, "gap {}", t.gap());
+    let value: f64 = t.plan.entries().map(|(i, j, mass)| mass * c(i, j)).sum();
+    assert!((value - t.value).abs() <= tolerance);
 }

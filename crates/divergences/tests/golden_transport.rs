@@ -1,0 +1,79 @@
+//! Optimal transport against POT and SciPy; `tests/golden/transport.py` made the values and says with which versions.
+
+use divergences::Divergence;
+use divergences::transport::{NormPower, SlicedWasserstein, line, solve};
+use measures::{Empirical, Points};
+use serde_json::Value;
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("golden/transport.json")).expect("the golden file is JSON")
+}
+
+fn cases(golden: &Value, name: &str) -> Vec<Value> {
+    let cases = golden[name].as_array().expect("a list of cases").clone();
+    assert!(!cases.is_empty());
+    cases
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().expect("a list").iter().map(|v| v.as_f64().expect("a number")).collect()
+}
+
+fn table(value: &Value) -> Points {
+    let rows = value.as_array().expect("a list");
+    if rows[0].is_number() {
+        return Points::from_line(numbers(value));
+    }
+    let rows: Vec<Vec<f64>> = rows.iter().map(numbers).collect();
+    Points::new(rows[0].len(), rows.concat()).expect("finite points")
+}
+
+fn pair(case: &Value) -> (Empirical, Empirical) {
+    let measure =
+        |x: &str, w: &str| Empirical::weighted(table(&case[x]), numbers(&case[w])).expect("a measure");
+    (measure("x", "a"), measure("y", "b"))
+}
+
+fn close(got: f64, want: &Value, tolerance: f64) {
+    let want = want.as_f64().expect("a number");
+    assert!((got - want).abs() <= tolerance * want.abs().max(1e-3), "{got} where {want} is right");
+}
+
+#[test]
+fn on_the_line() {
+    for case in cases(&golden(), "line") {
+        let (mu, nu) = pair(&case);
+        close(line::distance(&mu, &nu, 1.0).unwrap(), &case["w1"], 1e-13);
+        for (p, want) in case["powers"].as_object().unwrap() {
+            close(line::solve(&mu, &nu, p.parse().unwrap()).unwrap().value, want, 1e-12);
+        }
+    }
+}
+
+#[test]
+fn in_any_dimension() {
+    for case in cases(&golden(), "exact") {
+        let (mu, nu) = pair(&case);
+        let value = |cost: NormPower| solve(&mu, &nu, &cost).unwrap().value;
+        close(value(NormPower::squared_euclidean()), &case["squared"], 1e-13);
+        close(value(NormPower::squared_euclidean()), &case["linprog"], 1e-9);
+        close(value(NormPower::euclidean()), &case["euclidean"], 1e-13);
+        close(value(NormPower::new(1.0, 1.0).unwrap()), &case["taxi"], 1e-13);
+        close(value(NormPower::new(f64::INFINITY, 1.0).unwrap()), &case["largest"], 1e-13);
+    }
+}
+
+#[test]
+fn over_given_directions() {
+    for case in cases(&golden(), "sliced") {
+        let (mu, nu) = pair(&case);
+        let p = case["p"].as_f64().unwrap();
+        let theta = table(&case["theta"]);
+        let sliced = SlicedWasserstein::along(p, theta.clone()).unwrap();
+        close(sliced.value(&mu, &nu).unwrap(), &case["value"], 1e-12);
+        let largest = (0..theta.len())
+            .map(|l| SlicedWasserstein::along(p, theta.select(&[l])).unwrap().value(&mu, &nu).unwrap())
+            .fold(0.0, f64::max);
+        close(largest, &case["largest"], 1e-12);
+    }
+}
