@@ -15,33 +15,24 @@ pub(crate) fn path() -> PathBuf {
     workspace::root().join(".libtorch")
 }
 
-/// What [`point`] did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// The link was right already.
-    None,
-    /// There was no link, or it pointed elsewhere.
-    Pointed,
+/// True when `link` points to `home`.
+pub(crate) fn points_to(link: &Path, home: &Path) -> bool {
+    fs::read_link(link).is_ok_and(|target| target == home)
 }
 
-/// Makes `link` point to `home`, in one atomic step and only when it does not yet.
+/// Makes `link` point to `home`, in one atomic step.
 ///
 /// # Errors
 /// When something that is not a link is in the way, or links cannot be made there.
-pub(crate) fn point(link: &Path, home: &Path) -> Result<Change> {
-    match fs::symlink_metadata(link) {
-        Ok(found) if !found.is_symlink() => {
-            bail!("{} should be a link that xtask keeps, but is something else: move it away", link.display())
-        }
-        Ok(_) if fs::read_link(link).is_ok_and(|target| target == home) => return Ok(Change::None),
-        _ => {}
+pub(crate) fn point(link: &Path, home: &Path) -> Result<()> {
+    if fs::symlink_metadata(link).is_ok_and(|found| !found.is_symlink()) {
+        bail!("{} should be a link that xtask keeps, but is something else: move it away", link.display());
     }
     let staged = link.with_file_name(format!(".libtorch.{}", std::process::id()));
     let _ = fs::remove_file(&staged);
     symlink(home, &staged)
         .and_then(|()| fs::rename(&staged, link))
-        .with_context(|| format!("could not make {} point to {}", link.display(), home.display()))?;
-    Ok(Change::Pointed)
+        .with_context(|| format!("could not make {} point to {}", link.display(), home.display()))
 }
 
 #[cfg(unix)]
@@ -59,16 +50,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_link_moves_only_when_it_must() {
+    fn the_link_follows() {
         let dir = tempfile::tempdir().unwrap();
         let (link, a, b) = (dir.path().join("link"), dir.path().join("a"), dir.path().join("b"));
         fs::create_dir(&a).unwrap();
-        assert_eq!(point(&link, &a).unwrap(), Change::Pointed);
-        assert_eq!(point(&link, &a).unwrap(), Change::None);
-        // To a folder that is gone, as after the cache was emptied, and back.
-        assert_eq!(point(&link, &b).unwrap(), Change::Pointed);
-        assert_eq!(point(&link, &a).unwrap(), Change::Pointed);
-        assert_eq!(fs::read_link(&link).unwrap(), a);
+        assert!(!points_to(&link, &a));
+        // To a folder that is gone too, as after the cache was emptied, and back.
+        for home in [&a, &b, &a] {
+            point(&link, home).unwrap();
+            assert!(points_to(&link, home));
+        }
+        assert!(!points_to(&link, &b));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "a staged link was left behind");
     }
 

@@ -12,10 +12,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use self::python::Python;
-use crate::workspace;
+use crate::{usage, workspace};
 pub(crate) use provision::cache;
 
 /// Where a libtorch came from.
@@ -55,10 +55,9 @@ impl Libtorch {
     pub(crate) fn ready() -> Result<Self> {
         let (home, origin) = find()?;
         let link = link::path();
-        let change = link::point(&link, &home)?;
-        if change == link::Change::Pointed {
+        if !link::points_to(&link, &home) {
             eprintln!("libtorch: {} ({})", home.display(), origin.describe());
-            // The path torch-sys sees stays the same, what is behind it did not: one may have CUDA, the other not.
+            // The path torch-sys sees stays the same, what is behind it does not: one may have CUDA, the other not.
             for profile in ["release", "dev"] {
                 workspace::output(workspace::cargo().args([
                     "clean",
@@ -68,6 +67,7 @@ impl Libtorch {
                     profile,
                 ]))?;
             }
+            link::point(&link, &home)?;
         }
         Ok(Self { home, link })
     }
@@ -81,16 +81,17 @@ impl Libtorch {
 
 /// `LIBTORCH`, the cache, the active Python, and only then the network.
 fn find() -> Result<(PathBuf, Origin)> {
-    if let Some(given) = given(env::var_os("LIBTORCH").map(PathBuf::from), &link::path())? {
-        home::check(&given).with_context(|| format!("LIBTORCH={}", given.display()))?;
-        return Ok((given, Origin::Variable));
+    let named = given(env::var_os("LIBTORCH").map(PathBuf::from), &link::path());
+    if let Some(home) = named.map_err(|error| usage(format!("{error:#}")))? {
+        return Ok((home, Origin::Variable));
     }
     if env::var_os("LIBTORCH_USE_PYTORCH").is_some() {
-        let torch = Python::active().and_then(|python| python.torch()).context(
-            "LIBTORCH_USE_PYTORCH is set, but the active Python has no PyTorch: pip install torch==2.11.0",
-        )?;
-        home::check(&torch.home)
-            .context("LIBTORCH_USE_PYTORCH is set, but the PyTorch of the active Python")?;
+        let torch = Python::active().and_then(|python| python.torch()).ok_or_else(|| {
+            usage("LIBTORCH_USE_PYTORCH is set, but the active Python has no PyTorch: pip install torch==2.11.0")
+        })?;
+        home::check(&torch.home).map_err(|error| {
+            usage(format!("LIBTORCH_USE_PYTORCH is set, but PyTorch {}: {error:#}", torch.version))
+        })?;
         return Ok((torch.home, Origin::Python));
     }
     let cache = provision::cache()?;
@@ -115,8 +116,9 @@ fn given(variable: Option<PathBuf>, link: &Path) -> Result<Option<PathBuf>> {
     if given == link {
         return Ok(None);
     }
-    let home = given.canonicalize().with_context(|| format!("LIBTORCH={}", given.display()))?;
-    ensure!(home.is_dir(), "LIBTORCH={} is not a folder", given.display());
+    let context = || format!("LIBTORCH={}", given.display());
+    let home = given.canonicalize().with_context(context)?;
+    home::check(&home).with_context(context)?;
     Ok(Some(home))
 }
 
@@ -138,9 +140,9 @@ mod tests {
         assert_eq!(given(None, &link).unwrap(), None);
         assert_eq!(given(Some(PathBuf::new()), &link).unwrap(), None);
         assert_eq!(given(Some(link.clone()), &link).unwrap(), None);
-        let mine = dir.path().canonicalize().unwrap();
-        assert_eq!(given(Some(mine.clone()), &link).unwrap(), Some(mine.clone()));
-        let error = format!("{:#}", given(Some(mine.join("absent")), &link).unwrap_err());
-        assert!(error.starts_with("LIBTORCH="), "{error}");
+        for wrong in [dir.path().to_path_buf(), dir.path().join("absent")] {
+            let error = format!("{:#}", given(Some(wrong), &link).unwrap_err());
+            assert!(error.starts_with("LIBTORCH="), "{error}");
+        }
     }
 }

@@ -94,6 +94,7 @@ pub(crate) fn provision(cache: &Path) -> Result<PathBuf> {
     let python = Python::active().filter(Python::has_pip).with_context(|| {
         format!("no Python 3 with pip was found to download libtorch with (Debian, Ubuntu: apt install python3-pip).\n{INSTEAD}")
     })?;
+    smoke::find_compiler()?;
 
     fs::create_dir_all(cache).with_context(|| format!("could not create {}", cache.display()))?;
     let guard =

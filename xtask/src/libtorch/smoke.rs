@@ -17,8 +17,12 @@ fn compiler() -> std::process::Command {
     command
 }
 
-const NO_COMPILER: &str =
-    "a C++ compiler is needed, for torch-sys as well (Debian, Ubuntu: apt install g++; or set CXX)";
+/// Fails when there is no C++ compiler, before anything is downloaded for it.
+pub(crate) fn find_compiler() -> Result<()> {
+    workspace::output(compiler().arg("--version")).map(drop).context(
+        "a C++ compiler is needed, here and for torch-sys (Debian, Ubuntu: apt install g++; or set CXX)",
+    )
+}
 
 /// Makes `libtorch.so`, which torch-sys links by name. The one of the wheel needs all of CUDA; this one stands for
 /// libtorch_cpu and libc10 and finds them beside itself.
@@ -37,7 +41,7 @@ pub(crate) fn link_libtorch(lib: &Path) -> Result<()> {
             "-Wl,-soname,libtorch.so",
         ])
         .args(["-Wl,--no-as-needed", "-L.", "-ltorch_cpu", "-lc10", "-Wl,-rpath,$ORIGIN"]);
-    workspace::run(&mut link).context(NO_COMPILER)
+    workspace::run(&mut link).context("libtorch.so could not be linked")
 }
 
 /// Compiles and runs a program that calls libtorch, linked as torch-sys links.
@@ -54,7 +58,8 @@ pub(crate) fn try_out(lib: &Path, scratch: &Path) -> Result<()> {
     let mut compile = compiler();
     compile.arg(&source).arg("-o").arg(&program).arg(format!("-L{}", lib.display()));
     compile.args(["-ltorch_cpu", "-ltorch", "-lc10", "-lgomp"]).arg(format!("-Wl,-rpath,{}", lib.display()));
-    workspace::run(&mut compile).context(NO_COMPILER)?;
+    workspace::run(&mut compile)
+        .context("a program could not be linked to the libtorch that was downloaded")?;
     workspace::run(workspace::command(&program).env_remove("LD_LIBRARY_PATH"))
         .context("the libtorch that was downloaded does not run on this machine (it needs glibc 2.28)")
 }
