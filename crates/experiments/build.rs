@@ -1,8 +1,8 @@
-//! Passes on the rpath of libtorch that `models` found, since link arguments do not propagate.
+//! Links libtorch as `models` says: link arguments do not propagate from a library to the binaries above it.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if let Ok(lib) = std::env::var("DEP_MODELS_RPATH") {
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
+    if let Ok(argument) = std::env::var("DEP_MODELS_LINK_ARG") {
+        println!("cargo:rustc-link-arg={argument}");
     }
 }

@@ -1,10 +1,19 @@
-//! Emits the rpath of the libtorch that torch-sys linked, and hands it on as metadata: link arguments do not
-//! propagate to dependents, so `experiments` reads `DEP_MODELS_RPATH` in a build script of its own.
+//! Hands on how to link the libtorch that torch-sys found. Link arguments do not propagate to dependents, so the
+//! packages with binaries read `DEP_MODELS_LINK_ARG` in build scripts of their own.
+
+use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-        println!("cargo:rpath={lib}");
+    // Unset with the feature `doc-only`.
+    let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
+    let mut argument = format!("-Wl,-rpath,{lib}");
+    // No symbol of libtorch_cuda is ever asked for: it registers its devices when it is loaded, and a linker that
+    // drops what nobody asks for would leave a program that sees no GPU.
+    let cuda = Path::new(&lib).join("libtorch_cuda.so");
+    if cuda.exists() {
+        argument += &format!(",--push-state,--no-as-needed,{},--pop-state", cuda.display());
     }
+    println!("cargo:rustc-link-arg={argument}");
+    println!("cargo:link_arg={argument}");
 }
