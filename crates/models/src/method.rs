@@ -44,6 +44,11 @@ impl Moment {
         Moment { step: 0, ..*self }
     }
 
+    /// The step before, or the first.
+    pub fn previous(&self) -> Self {
+        Moment { step: self.step.saturating_sub(1), ..*self }
+    }
+
     /// This step's generator for one purpose; each purpose has its own.
     pub fn rng(&self, purpose: &str) -> ChaCha8Rng {
         self.seed.named(purpose).stream(self.step)

@@ -1,7 +1,13 @@
 //! Statistics matching, section 2 of the paper: the map's law and the target must act alike on test functions.
 
+mod bandwidth;
 mod matching;
 mod sliced;
+mod sum;
+mod transport;
 
+pub use bandwidth::median_distance;
 pub use matching::{Fit, Matching, MatchingState, Objective};
 pub use sliced::{Sliced, SlicedConfig};
+pub use sum::Sum;
+pub use transport::{Transport, TransportConfig, TransportState};

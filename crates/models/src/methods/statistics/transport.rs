@@ -1,0 +1,207 @@
+//! Kantorovich's problem, solved once between large samples, as a regression target.
+
+use crate::bridge::regression;
+use crate::error::{Error, Result, check_count};
+use crate::generators::{Generator, MapConfig, OneStep};
+use crate::method::{Method, Moment, Setup};
+use crate::optim::{Adam, OptimConfig};
+use crate::persist::{Persist, Visitor};
+use crate::scaler::Scaler;
+use crate::source::{Source, overview};
+use crate::tensor::{scalar, to_tensor};
+use divergences::neighbours::NearestNeighbours;
+use divergences::transport::{NormPower, solve};
+use measures::rand::RngExt;
+use measures::{Coupling, Empirical, Measure, Points, Sample};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Regresses φ on an optimal plan for the cost ½‖z − y‖² between noise and target: φ(z) is the mean of what the plan sends
+/// z to, in the limit Brenier's map.
+///
+/// The plan is solved once, exactly, between `pairs` points of each. With `semi_discrete` only its potentials g are kept:
+/// ever new noise is sent to the target point that minimises ½‖z − y_j‖² − g_j, so that the map is asked for everywhere
+/// and the boundaries between modes never move. Perrot, Courty, Flamary and Habrard 2016 (*Mapping estimation for
+/// discrete optimal transport*) for the regression; Genevay, Cuturi, Peyré and Bach 2016, arXiv 1605.08527, for the
+/// semi-discrete dual.
+pub struct Transport;
+
+/// Settings of `transport`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TransportConfig {
+    /// The map; its noise has the dimension of the data.
+    pub map: MapConfig,
+    /// The optimiser.
+    pub optim: OptimConfig,
+    /// Pairs a step.
+    pub batch: usize,
+    /// Points of noise, and of the target, between which the plan is solved; at most the rows of the data.
+    pub pairs: usize,
+    /// Whether new noise is drawn at every step and sent along the potentials; else the solved pairs are all there is.
+    pub semi_discrete: bool,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        TransportConfig {
+            map: MapConfig::default(),
+            optim: OptimConfig::default(),
+            batch: 512,
+            pairs: 5000,
+            semi_discrete: true,
+        }
+    }
+}
+
+/// A map, its optimiser, and the plan, which is a function of settings, target and seed, and so solved again on resume.
+pub struct TransportState {
+    map: OneStep,
+    adam: Adam,
+    plan: Plan,
+}
+
+enum Plan {
+    /// Noise, and what it is sent to.
+    Pairs(Points, Points),
+    Potentials(Laguerre),
+}
+
+/// The map z ↦ y_j with the least ½‖z − y_j‖² − g_j, by nearest neighbours in one dimension more:
+/// ‖z − y_j‖² − 2g_j + 2 max g is the squared distance between (z, 0) and (y_j, √(2 max g − 2g_j)).
+struct Laguerre {
+    points: Points,
+    lifted: NearestNeighbours,
+}
+
+impl Laguerre {
+    fn new(points: Points, potentials: &[f64]) -> Result<Self> {
+        let d = points.dim();
+        let highest = potentials.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let lifted = Points::from_fn(points.len(), d + 1, |j, row| {
+            row[..d].copy_from_slice(points.row(j));
+            row[d] = (2.0 * (highest - potentials[j])).sqrt();
+        });
+        Ok(Laguerre { points, lifted: NearestNeighbours::new(lifted)? })
+    }
+
+    fn send(&self, z: &Points) -> Result<Points> {
+        let d = z.dim();
+        let flat = Points::from_fn(z.len(), d + 1, |i, row| row[..d].copy_from_slice(z.row(i)));
+        let found = self.lifted.query(&flat, 1)?;
+        let indices: Vec<usize> = (0..z.len()).map(|i| found.indices(i)[0]).collect();
+        Ok(self.points.select(&indices))
+    }
+}
+
+impl Method for Transport {
+    const NAME: &'static str = "transport";
+    const ABOUT: &'static str =
+        "regression on an optimal plan between noise and data (Kantorovich; arXiv 1605.08527)";
+    type Config = TransportConfig;
+    type State = TransportState;
+
+    fn init(config: &TransportConfig, target: &dyn Source, setup: &Setup) -> Result<TransportState> {
+        check_count("batch", config.batch)?;
+        check_count("pairs", config.pairs)?;
+        let scaler = Scaler::of(target, config.map.standardise, setup.seed.named("scaler"))?;
+        let map = OneStep::new(&config.map, scaler, Transport::NAME, setup)?;
+        let (noise, dim) = (map.noise(), map.scaler().dim());
+        if noise.dim() != dim {
+            let must = format!("{dim}, the dimension of the data: the cost is a distance");
+            return Err(Error::setting("map.latent_dim", noise.dim(), must));
+        }
+        let y = map.scaler().standardise(overview(target, config.pairs, setup.seed.named("plan data"))?);
+        let z = noise.sample(y.len(), &mut setup.seed.named("plan noise").rng());
+        let (mu, nu) = (Empirical::uniform(z)?, Empirical::uniform(y)?);
+        let solved = solve(&mu, &nu, &NormPower::half_squared_euclidean())?;
+        let plan = if config.semi_discrete {
+            Plan::Potentials(Laguerre::new(nu.points().clone(), &solved.potentials.target)?)
+        } else {
+            Plan::Pairs(mu.points().clone(), sent(&solved.plan, nu.points())?)
+        };
+        let adam = Adam::new(&config.optim, &map.params)?;
+        Ok(TransportState { map, adam, plan })
+    }
+
+    fn step(
+        config: &TransportConfig,
+        state: &mut TransportState,
+        _: &dyn Source,
+        at: &Moment,
+    ) -> Result<f64> {
+        let mut rng = at.rng("pairs");
+        let (z, y) = match &state.plan {
+            Plan::Pairs(z, y) => {
+                let picks: Vec<usize> = (0..config.batch).map(|_| rng.random_range(0..z.len())).collect();
+                (z.select(&picks), y.select(&picks))
+            }
+            Plan::Potentials(laguerre) => {
+                let z = state.map.noise().sample(config.batch, &mut rng);
+                let y = laguerre.send(&z)?;
+                (z, y)
+            }
+        };
+        let (kind, device) = state.map.params.options();
+        let x = state.map.forward(&to_tensor(&z, kind, device)?);
+        let loss = regression(&x, &to_tensor(&y, kind, device)?)?;
+        let value = scalar(&loss)?;
+        if value.is_finite() {
+            state.adam.step(&mut state.map.params, &loss, at.step, at.steps)?;
+        }
+        Ok(value)
+    }
+
+    fn generator(_: &TransportConfig, state: &TransportState) -> Result<Box<dyn Generator>> {
+        Ok(Box::new(state.map.duplicate()?))
+    }
+}
+
+/// What the plan sends each source point to: the mean, which for a permutation is the one point.
+fn sent(plan: &Coupling, y: &Points) -> Result<Points> {
+    Ok(plan.barycentric_map(y)?)
+}
+
+impl Persist for TransportState {
+    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
+        v.part("map", &mut self.map)?;
+        v.part("adam", &mut self.adam)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::noise::Law;
+    use measures::Seed;
+
+    #[test]
+    fn the_lifted_search_is_the_laguerre_cell() {
+        let mut rng = Seed::new(5).rng();
+        let noise = crate::Noise::new(Law::Gaussian, 2).unwrap();
+        let (y, z) = (noise.sample(200, &mut rng), noise.sample(300, &mut rng));
+        let g: Vec<f64> = (0..200).map(|_| rng.random::<f64>()).collect();
+        let sent = Laguerre::new(y.clone(), &g).unwrap().send(&z).unwrap();
+        for i in 0..300 {
+            let cost = |j: usize| {
+                0.5 * z.row(i).iter().zip(y.row(j)).map(|(a, b)| (a - b).powi(2)).sum::<f64>() - g[j]
+            };
+            let best = (0..200).min_by(|&a, &b| cost(a).total_cmp(&cost(b))).unwrap();
+            assert_eq!(sent.row(i), y.row(best));
+        }
+    }
+
+    #[test]
+    fn on_the_solved_sample_the_potentials_give_the_plan_back() {
+        let mut rng = Seed::new(6).rng();
+        let noise = crate::Noise::new(Law::Gaussian, 2).unwrap();
+        let mu = Empirical::uniform(noise.sample(100, &mut rng)).unwrap();
+        let nu = Empirical::uniform(noise.sample(100, &mut rng)).unwrap();
+        let solved = solve(&mu, &nu, &NormPower::half_squared_euclidean()).unwrap();
+        let laguerre = Laguerre::new(nu.points().clone(), &solved.potentials.target).unwrap();
+        let (a, b) = (sent(&solved.plan, nu.points()).unwrap(), laguerre.send(mu.points()).unwrap());
+        // potentials are tight on the plan's pairs; ties go either way at round-off
+        let same = (0..100).filter(|&i| a.row(i) == b.row(i)).count();
+        assert!(same >= 95, "{same}");
+    }
+}
