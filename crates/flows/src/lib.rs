@@ -3,6 +3,7 @@
 mod error;
 pub mod field;
 pub mod ode;
+pub mod path;
 mod state;
 
 pub use error::{Error, FieldError, Result};
