@@ -15,6 +15,7 @@ mod points;
 mod pushforward;
 mod quadrature;
 mod seed;
+mod special;
 pub mod zoo;
 
 pub use bracket::{Function, TestFunction, bracket, bracket_mc};

@@ -99,7 +99,7 @@ fn noising_and_affine_images_are_pushforwards() {
 fn boxes_and_products() {
     let cube = UniformBox::new(vec![-1.0, 2.0], vec![1.0, 5.0]).unwrap();
     let x = cube.sample(50_000, &mut Seed::new(4).rng());
-    assert_ks("first side", x.column(0), |v| (v + 1.0) / 2.0);
+    assert_ks("first side", x.column(0), |v| f64::midpoint(v, 1.0));
     assert_ks("second side", x.column(1), |v| (v - 2.0) / 3.0);
     assert!((mass(&cube, &[-1.0, 2.0], &[1.0, 5.0], 1) - 1.0).abs() < 1e-12);
     assert_entropy("box", &cube, 100);
