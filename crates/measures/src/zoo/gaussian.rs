@@ -96,8 +96,18 @@ impl Gaussian {
         self.log_det
     }
 
+    /// y ↦ L⁻¹y, column by column.
+    pub(super) fn whiten(&self, columns: &mut DMatrix<f64>) {
+        self.factor.l_dirty().solve_lower_triangular_mut(columns);
+    }
+
+    /// y ↦ Σ⁻¹y, column by column.
+    pub(super) fn solve(&self, columns: &mut DMatrix<f64>) {
+        self.factor.solve_mut(columns);
+    }
+
     /// The deviations x − m as a d×n matrix.
-    fn deviations(&self, x: &Points) -> Result<DMatrix<f64>> {
+    pub(super) fn deviations(&self, x: &Points) -> Result<DMatrix<f64>> {
         super::door(self.dim(), x)?;
         let mut deviations = x.matrix().into_owned();
         deviations.column_iter_mut().for_each(|mut column| column -= &self.mean);

@@ -2,31 +2,51 @@
 //!
 //! [`named`] builds one by name, [`NAMES`] lists them; everything can also be built from its own type.
 
+mod banana;
 mod checkerboard;
 mod circles;
 mod curves;
+mod dirichlet;
+mod funnel;
 mod gaussian;
 mod gaussian_mixture;
+mod laplace;
 mod layouts;
+mod manifold;
+mod mixture;
 mod moons;
 mod named;
 mod pinwheel;
 mod product;
+mod sphere;
+mod student_t;
 mod swiss_roll;
+mod truncated;
 mod two_spirals;
 mod uniform_box;
+mod von_mises;
 
+pub use banana::Banana;
 pub use checkerboard::Checkerboard;
 pub use circles::Circles;
+pub use dirichlet::{Dirichlet, SimplexChart};
+pub use funnel::Funnel;
 pub use gaussian::Gaussian;
 pub use gaussian_mixture::GaussianMixture;
+pub use laplace::Laplace;
+pub use manifold::{CircleChart, Noised, SphereChart, SurfaceDensity};
+pub use mixture::Mixture;
 pub use moons::Moons;
 pub use named::{NAMES, Named, Spec, Target, named};
 pub use pinwheel::Pinwheel;
 pub use product::{Independent, Product};
+pub use sphere::{NoisedSphere, UniformBall, UniformSphere};
+pub use student_t::StudentT;
 pub use swiss_roll::{SCurve, SwissRoll};
+pub use truncated::{Truncated, TruncatedGaussian};
 pub use two_spirals::TwoSpirals;
 pub use uniform_box::UniformBox;
+pub use von_mises::VonMises;
 
 use crate::error::{Error, Result, check_dim, check_len};
 use crate::map::Affine;

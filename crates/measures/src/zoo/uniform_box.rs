@@ -54,6 +54,13 @@ impl UniformBox {
         &self.low
     }
 
+    /// For every point of the same dimension whether it lies in the box.
+    pub(super) fn contains(&self, x: &Points) -> Vec<bool> {
+        let inside =
+            |row: &[f64]| row.iter().zip(&self.low).zip(&self.high).all(|((x, a), b)| (*a..*b).contains(x));
+        x.rows().map(inside).collect()
+    }
+
     /// b.
     pub fn high(&self) -> &[f64] {
         &self.high
@@ -81,9 +88,8 @@ impl Sample for UniformBox {
 impl Density for UniformBox {
     fn log_density(&self, x: &Points) -> Result<Vec<f64>> {
         door(self.dim(), x)?;
-        let inside =
-            |row: &[f64]| row.iter().zip(&self.low).zip(&self.high).all(|((x, a), b)| (*a..*b).contains(x));
-        Ok(x.rows().map(|row| if inside(row) { -self.log_volume } else { f64::NEG_INFINITY }).collect())
+        let value = |inside| if inside { -self.log_volume } else { f64::NEG_INFINITY };
+        Ok(self.contains(x).into_iter().map(value).collect())
     }
 
     fn entropy(&self) -> Option<f64> {
