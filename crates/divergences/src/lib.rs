@@ -2,11 +2,20 @@
 
 mod atoms;
 mod axioms;
+#[cfg(feature = "proptest")]
+pub mod check;
 mod divergence;
+pub mod family;
+pub mod kernel;
+mod mean_ipm;
+mod mmd;
 pub mod neighbours;
+mod packed;
 mod permutation;
 pub mod phi;
 pub mod quality;
+mod registry;
+mod statistic;
 #[cfg(test)]
 mod testing;
 pub mod total_variation;
@@ -14,5 +23,9 @@ pub mod transport;
 
 pub use axioms::Axioms;
 pub use divergence::{Divergence, Toward};
+pub use mean_ipm::MeanIpm;
 pub use measures;
 pub use measures::{Error, Result};
+pub use mmd::Mmd;
+pub use registry::{Registered, registry};
+pub use statistic::Statistic;

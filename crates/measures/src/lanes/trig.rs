@@ -26,20 +26,37 @@ const COS: [f64; 6] = [
 /// 2π to twice the precision.
 const TURN_HIGH: f64 = std::f64::consts::TAU;
 const TURN_LOW: f64 = 2.449_293_598_294_706_4e-16;
+/// 2⁴⁹.
+const MANY_TURNS: f64 = 562_949_953_421_312.0;
 /// 2π².
 const HALF_TURN_SQUARED: f64 = 19.739_208_802_178_716;
 
 impl<L: Lanes> F64s<L> {
-    /// (sin 2πt, cos 2πt), each within 1.2 ulp, for |t| < 2⁴⁹; beyond that a double is a multiple of ⅛ turn at best, and
-    /// the result is meaningless. NaN of NaN and infinities.
+    /// t less the nearest integer, in [−½, ½], exactly; 0 for |t| ≥ 2⁴⁹, NaN of NaN and infinities.
+    #[inline(always)]
+    pub fn turn_fraction(self) -> Self {
+        let t = self.bounded_turns();
+        t - t.round()
+    }
+
+    /// t where |t| < 2⁴⁹, else t·0: beyond that a double is a multiple of ⅛ turn at best.
+    #[inline(always)]
+    fn bounded_turns(self) -> Self {
+        let zero = self * Self::splat(self.lanes, 0.0);
+        self.abs().if_less(Self::splat(self.lanes, MANY_TURNS), self, zero)
+    }
+
+    /// (sin 2πt, cos 2πt), each within 1.2 ulp for |t| < 2⁴⁹; beyond that a double is a multiple of ⅛ turn at best, and
+    /// zero is taken for t. NaN of NaN and infinities.
     #[inline(always)]
     pub fn sin_cos_turns(self) -> (Self, Self) {
         let l = self.lanes;
         let one = Self::splat(l, 1.0);
+        let t = self.bounded_turns();
         // j quarter turns and the rest r, |r| ≤ ⅛, without rounding
-        let shifted = self.mul_add(Self::splat(l, 4.0), Self::splat(l, MAGIC));
+        let shifted = t.mul_add(Self::splat(l, 4.0), Self::splat(l, MAGIC));
         let j = shifted - Self::splat(l, MAGIC);
-        let r = j.neg_mul_add(Self::splat(l, 0.25), self);
+        let r = j.neg_mul_add(Self::splat(l, 0.25), t);
         let u = r * r;
         let sin = u.polynomial(&SIN).mul_add(u, Self::splat(l, TURN_LOW));
         let sin = r.mul_add(Self::splat(l, TURN_HIGH), r * sin);

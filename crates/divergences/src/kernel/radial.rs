@@ -1,0 +1,59 @@
+//! Kernels of the distance alone, evaluated on eight lanes.
+
+use super::pairs;
+use super::{Kernel, Properties};
+use measures::lanes::{F64s, Lanes};
+use measures::{Empirical, Points, Pullback};
+
+/// k(x, y) = φ(‖x − y‖²) as a function of the squared distance, on eight lanes.
+///
+/// Implementations are `#[inline(always)]`; see `measures::lanes`.
+pub trait Radial: Copy + Send + Sync {
+    /// φ(r²) for r² ≥ 0, which may be +∞.
+    fn phi<L: Lanes>(&self, lanes: L, r2: F64s<L>) -> F64s<L>;
+
+    /// (φ(r²), 2φ′(r²)): ∇ₓk = 2φ′(r²)·(x − y). Finite at r = 0: where φ′ is infinite, the slope is 0 there.
+    fn phi_and_slope<L: Lanes>(&self, lanes: L, r2: F64s<L>) -> (F64s<L>, F64s<L>);
+
+    /// What the kernel tells about an MMD made of it.
+    fn radial_properties(&self) -> Properties;
+}
+
+impl<R: Radial> Kernel for R {
+    fn value(&self, x: &[f64], y: &[f64]) -> f64 {
+        pairs::one(*self, squared_distance(x, y)).0
+    }
+
+    fn gradient(&self, x: &[f64], y: &[f64], out: &mut [f64]) {
+        let slope = pairs::one(*self, squared_distance(x, y)).1;
+        for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
+            *out = slope * (x - y);
+        }
+    }
+
+    fn properties(&self) -> Properties {
+        self.radial_properties()
+    }
+
+    /// φ(0), a constant.
+    fn diagonal(&self, x: &Points) -> Pullback {
+        let value = pairs::one(*self, 0.0).0;
+        Pullback { values: vec![value; x.len()], gradients: Points::zeros(x.len(), x.dim()) }
+    }
+
+    fn cross(&self, mu: &Empirical, nu: &Empirical) -> f64 {
+        pairs::cross(*self, mu, nu)
+    }
+
+    fn energy(&self, mu: &Empirical) -> f64 {
+        pairs::energy(*self, mu)
+    }
+
+    fn embedding(&self, mu: &Empirical, x: &Points) -> Pullback {
+        pairs::embedding(*self, mu, x)
+    }
+}
+
+fn squared_distance(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).fold(0.0, |sum, (x, y)| (x - y).mul_add(x - y, sum))
+}

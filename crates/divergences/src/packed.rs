@@ -1,0 +1,104 @@
+//! Points in groups of eight, coordinate by coordinate, as the lanes of `measures::lanes` read them.
+
+use measures::lanes::{F64s, Lanes, WIDTH};
+use measures::{Points, Pullback};
+use std::ops::Range;
+
+/// n rows of d numbers as ⌈n/8⌉ groups: coordinate j of the rows 8g..8g+8 is the array `group(g)[j]`. Rows that are
+/// missing in the last group are zero.
+#[derive(Debug, Clone)]
+pub(crate) struct Packed {
+    dim: usize,
+    data: Vec<[f64; WIDTH]>,
+}
+
+impl Packed {
+    /// All the rows of `points`.
+    pub(crate) fn new(points: &Points) -> Self {
+        Packed::rows(points, 0..points.len())
+    }
+
+    /// Some of the rows of `points`.
+    pub(crate) fn rows(points: &Points, rows: Range<usize>) -> Self {
+        let dim = points.dim();
+        let mut data = vec![[0.0; WIDTH]; rows.len().div_ceil(WIDTH) * dim];
+        for (i, row) in rows.map(|i| points.row(i)).enumerate() {
+            let group = &mut data[i / WIDTH * dim..][..dim];
+            for (lane, x) in group.iter_mut().zip(row) {
+                lane[i % WIDTH] = *x;
+            }
+        }
+        Packed { dim, data }
+    }
+
+    /// The number of groups.
+    pub(crate) fn len(&self) -> usize {
+        self.data.len() / self.dim
+    }
+
+    /// Group g: d arrays of eight.
+    #[inline(always)]
+    pub(crate) fn group(&self, g: usize) -> &[[f64; WIDTH]] {
+        &self.data[g * self.dim..(g + 1) * self.dim]
+    }
+}
+
+/// Numbers in groups of eight, the last filled up with zeros.
+pub(crate) fn pack_weights(weights: &[f64]) -> Vec<[f64; WIDTH]> {
+    let mut out = vec![[0.0; WIDTH]; weights.len().div_ceil(WIDTH)];
+    for (i, w) in weights.iter().enumerate() {
+        out[i / WIDTH][i % WIDTH] = *w;
+    }
+    out
+}
+
+/// The 8×8 inner products of two groups: entry i holds ⟨a, b_i⟩ for the eight rows of `a` in its lanes, summed over the
+/// coordinates in order.
+#[inline(always)]
+pub(crate) fn inner_products<L: Lanes>(lanes: L, a: &[[f64; WIDTH]], b: &[[f64; WIDTH]]) -> [F64s<L>; WIDTH] {
+    let mut sums = [F64s::splat(lanes, 0.0); WIDTH];
+    for (a, b) in a.iter().zip(b) {
+        let a = F64s::load(lanes, a);
+        for i in 0..WIDTH {
+            sums[i] = a.mul_add(F64s::splat(lanes, b[i]), sums[i]);
+        }
+    }
+    sums
+}
+
+/// Rows a block when each block holds an accumulator of its own: at most 64 blocks, whatever n.
+pub(crate) fn accumulator_block(n: usize) -> usize {
+    n.div_ceil(64).max(1024).next_multiple_of(WIDTH)
+}
+
+/// Rows a block of row-wise work.
+pub(crate) const ROWS: usize = 256;
+
+/// Values and gradients at every point: `work(points, values, gradients)` fills packed groups of a block of rows (which
+/// come zeroed), with d arrays of eight a group for the gradients.
+pub(crate) fn pullback_blocks(
+    x: &Points,
+    block: usize,
+    work: impl Fn(&Packed, &mut [[f64; WIDTH]], &mut [[f64; WIDTH]]) + Sync + Send,
+) -> Pullback {
+    let (n, dim) = (x.len(), x.dim());
+    let mut joined = vec![0.0; n * (dim + 1)];
+    measures::parallel::fill_blocks(&mut joined, dim + 1, block, |rows, out| {
+        let points = Packed::rows(x, rows);
+        let mut values = vec![[0.0; WIDTH]; points.len()];
+        let mut gradients = vec![[0.0; WIDTH]; points.len() * dim];
+        work(&points, &mut values, &mut gradients);
+        for (i, row) in out.chunks_exact_mut(dim + 1).enumerate() {
+            let (g, lane) = (i / WIDTH, i % WIDTH);
+            row[0] = values[g][lane];
+            for (out, gradient) in row[1..].iter_mut().zip(&gradients[g * dim..]) {
+                *out = gradient[lane];
+            }
+        }
+    });
+    let values = joined.iter().step_by(dim + 1).copied().collect();
+    let gradients = Points::from_fn(n, dim, |i, row| {
+        row.copy_from_slice(&joined[i * (dim + 1) + 1..(i + 1) * (dim + 1)]);
+    });
+    Pullback { values, gradients }
+}
