@@ -1,8 +1,8 @@
 //! The Gaussian kernel.
 
-use super::{Properties, Radial};
+use super::{Properties, Radial, check_bandwidth};
+use measures::Result;
 use measures::lanes::{F64s, Lanes};
-use measures::{Result, check_positive};
 
 /// k(x, y) = exp(−‖x − y‖² / 2h²), with bandwidth h in the units of x.
 ///
@@ -16,9 +16,9 @@ impl Gaussian {
     /// The kernel of bandwidth h.
     ///
     /// # Errors
-    /// h is not positive and finite.
+    /// h is not positive, or so small or large that its square is no ordinary double.
     pub fn new(bandwidth: f64) -> Result<Self> {
-        Ok(Gaussian { bandwidth: check_positive("bandwidth", bandwidth)? })
+        Ok(Gaussian { bandwidth: check_bandwidth(bandwidth)? })
     }
 
     /// The bandwidth h.

@@ -11,7 +11,7 @@ mod radial;
 pub use gaussian::Gaussian;
 pub use radial::Radial;
 
-use measures::{Empirical, Points, Pullback, parallel};
+use measures::{Empirical, Error, Points, Pullback, Result, parallel};
 
 /// A symmetric kernel k(x, y) = k(y, x).
 ///
@@ -123,5 +123,14 @@ impl Kernel for Box<dyn Kernel> {
     }
     fn embedding(&self, mu: &Empirical, x: &Points) -> Pullback {
         (**self).embedding(mu, x)
+    }
+}
+
+/// A length scale whose square and inverse square are ordinary doubles.
+pub(crate) fn check_bandwidth(value: f64) -> Result<f64> {
+    if (1e-150..=1e150).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Error::Parameter { what: "bandwidth", value, must: "positive (between 1e-150 and 1e150)" })
     }
 }
