@@ -7,13 +7,14 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     // Unset with the feature `doc-only`.
     let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") else { return };
-    let mut argument = format!("-Wl,-rpath,{lib}");
     // No symbol of libtorch_cuda is ever asked for: it registers its devices when it is loaded, and a linker that
     // drops what nobody asks for would leave a program that sees no GPU.
     let cuda = Path::new(&lib).join("libtorch_cuda.so");
-    if cuda.exists() {
-        argument += &format!(",--push-state,--no-as-needed,{},--pop-state", cuda.display());
-    }
+    let argument = if cuda.exists() {
+        format!("-Wl,-rpath,{lib},--push-state,--no-as-needed,{},--pop-state", cuda.display())
+    } else {
+        format!("-Wl,-rpath,{lib}")
+    };
     println!("cargo:rustc-link-arg={argument}");
     println!("cargo:link_arg={argument}");
 }
