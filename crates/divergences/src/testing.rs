@@ -1,7 +1,7 @@
 //! Finite differences of a divergence in its first argument, for unit tests.
 
 use crate::Divergence;
-use measures::{Empirical, Measure};
+use measures::{Empirical, Family, Measure, Points, Pullback, Result};
 
 /// Compares `variation` with central differences of `value`: in every coordinate of every point with `step`, along
 /// mixtures with every single atom, and the field at an atom of no weight where there is one.
@@ -61,5 +61,63 @@ pub(crate) fn check_weights(
             "weight {i}: {slope} against {}",
             found.d_weights[i]
         );
+    }
+}
+
+/// A function with its gradient.
+pub(crate) type Pair = Box<dyn Fn(&[f64]) -> (f64, Vec<f64>) + Send + Sync>;
+
+/// A family of closures with equal τ, for tests that need functions of their own.
+pub(crate) struct Listed {
+    dim: usize,
+    functions: Vec<Pair>,
+    tau: Vec<f64>,
+}
+
+impl Listed {
+    pub(crate) fn new(dim: usize, functions: Vec<Pair>) -> Self {
+        let tau = vec![1.0; functions.len()];
+        Listed { dim, functions, tau }
+    }
+}
+
+impl Family for Listed {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn tau(&self) -> &[f64] {
+        &self.tau
+    }
+
+    fn brackets(&self, mu: &Empirical) -> Result<Vec<f64>> {
+        let values = self.values(mu.points())?;
+        let k = self.functions.len();
+        let column = |c: usize| values.iter().skip(c).step_by(k).zip(mu.weights());
+        Ok((0..k).map(|c| column(c).map(|(f, w)| f * w).sum()).collect())
+    }
+
+    fn pullback(&self, x: &Points, c: &[f64]) -> Result<Pullback> {
+        measures::check_pullback(self, x, c)?;
+        let mut out = Pullback { values: vec![0.0; x.len()], gradients: Points::zeros(x.len(), self.dim) };
+        for i in 0..x.len() {
+            for (f, c) in self.functions.iter().zip(c) {
+                let (value, gradient) = f(x.row(i));
+                out.values[i] += c * value;
+                out.gradients.row_mut(i).iter_mut().zip(gradient).for_each(|(o, g)| *o += c * g);
+            }
+        }
+        Ok(out)
+    }
+
+    fn values(&self, x: &Points) -> Result<Vec<f64>> {
+        measures::check_dim("points", self.dim, x.dim())?;
+        Ok(x.rows().flat_map(|row| self.functions.iter().map(|f| f(row).0)).collect())
+    }
+}
+
+impl std::fmt::Debug for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} functions", self.functions.len())
     }
 }

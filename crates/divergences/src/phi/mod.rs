@@ -25,11 +25,13 @@
 
 mod density;
 mod discrete;
+mod dual;
 mod gaussian;
 mod nearest;
 
 pub use density::between_densities;
 pub use discrete::PhiDivergence;
+pub use dual::{Critic, DualOptimum, DualPhi, Status};
 pub use gaussian::between_gaussians;
 pub use nearest::{entropy_from_sample, from_samples, relative_entropy_gradient};
 
