@@ -161,7 +161,11 @@ impl<M: Method + 'static> AnyMethod for Of<M> {
 
 /// Every method there is.
 pub fn all() -> &'static [&'static dyn AnyMethod] {
-    static ALL: &[&dyn AnyMethod] = &[&Of::<statistics::Sliced>::new(), &Of::<statistics::Transport>::new()];
+    static ALL: &[&dyn AnyMethod] = &[
+        &Of::<statistics::Sliced>::new(),
+        &Of::<statistics::Transport>::new(),
+        &Of::<statistics::Gan>::new(),
+    ];
     ALL
 }
 

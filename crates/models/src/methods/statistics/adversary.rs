@@ -1,0 +1,159 @@
+//! What all learned test functions share: a critic beside the map, steps of each in turn, penalties on its gradient.
+
+use crate::error::{Result, check_count};
+use crate::generators::{MapConfig, OneStep};
+use crate::method::{Moment, Setup};
+use crate::nets::{Layout, Mlp, MlpConfig, Params};
+use crate::optim::{Adam, OptimConfig};
+use crate::persist::{Persist, Role, Visitor};
+use crate::scaler::Scaler;
+use crate::source::Source;
+use crate::tensor::{scalar, to_tensor};
+use tch::{Tensor, no_grad_guard};
+
+/// A map and a critic, each with its optimiser.
+pub struct Adversaries {
+    pub(super) map: OneStep,
+    pub(super) map_adam: Adam,
+    pub(super) critic: Mlp,
+    pub(super) critic_params: Params,
+    pub(super) critic_adam: Adam,
+}
+
+/// The settings all adversarial methods share.
+pub(super) struct Duel<'a> {
+    pub(super) map: &'a MapConfig,
+    pub(super) critic: &'a MlpConfig,
+    pub(super) optim: &'a OptimConfig,
+    pub(super) critic_optim: &'a OptimConfig,
+    pub(super) batch: usize,
+    pub(super) critic_steps: usize,
+}
+
+impl Adversaries {
+    /// The map, and a critic with `features` values.
+    pub(super) fn new(
+        duel: &Duel<'_>,
+        features: usize,
+        method: &str,
+        target: &dyn Source,
+        setup: &Setup,
+    ) -> Result<Self> {
+        check_count("batch", duel.batch)?;
+        check_count("critic_steps", duel.critic_steps)?;
+        let scaler = Scaler::of(target, duel.map.standardise, setup.seed.named("scaler"))?;
+        let map = OneStep::new(duel.map, scaler, method, setup)?;
+        let mut layout = Layout::default();
+        let critic = Mlp::new(duel.critic, target.dim(), features, &mut layout)?;
+        let critic_params = Params::init(layout, setup.seed.named("critic"), setup.kind, setup.device)?;
+        let map_adam = Adam::new(duel.optim, &map.params)?;
+        let critic_adam = Adam::new(duel.critic_optim, &critic_params)?;
+        target.batch(duel.batch, &mut setup.seed.rng())?;
+        Ok(Adversaries { map, map_adam, critic, critic_params, critic_adam })
+    }
+
+    /// Target points for round `k` of a step, in standard coordinates.
+    pub(super) fn real(&self, n: usize, k: usize, target: &dyn Source, at: &Moment) -> Result<Tensor> {
+        let y = target.batch(n, &mut round(at, "target", k))?;
+        let (kind, device) = self.map.params.options();
+        to_tensor(&self.map.scaler().standardise(y), kind, device)
+    }
+
+    /// Noise for round `k` of a step.
+    pub(super) fn noise(&self, n: usize, k: usize, at: &Moment) -> Result<Tensor> {
+        self.map.draw(n, &mut round(at, "noise", k))
+    }
+
+    /// Generated points that the critic learns from: no gradient reaches the map.
+    pub(super) fn fake(&self, n: usize, k: usize, at: &Moment) -> Result<Tensor> {
+        let _guard = no_grad_guard();
+        Ok(self.map.forward(&self.noise(n, k, at)?))
+    }
+
+    pub(super) fn critic(&self, x: &Tensor) -> Tensor {
+        self.critic.forward(&self.critic_params, x)
+    }
+
+    /// Goes down `loss` in the critic's parameters; false when the loss is not finite, and nothing is changed.
+    pub(super) fn step_critic(&mut self, loss: &Tensor, at: &Moment) -> Result<bool> {
+        if !scalar(loss)?.is_finite() {
+            return Ok(false);
+        }
+        self.critic_adam.step(&mut self.critic_params, loss, at.step, at.steps)?;
+        Ok(true)
+    }
+
+    /// Goes down `loss` in the map's parameters and returns its value; nothing is changed when it is not finite.
+    pub(super) fn step_map(&mut self, loss: &Tensor, at: &Moment) -> Result<f64> {
+        let value = scalar(loss)?;
+        if value.is_finite() {
+            self.map_adam.step(&mut self.map.params, loss, at.step, at.steps)?;
+        }
+        Ok(value)
+    }
+}
+
+/// A generator for one purpose in round `k` of a step.
+fn round(at: &Moment, purpose: &str, k: usize) -> measures::rand::rngs::ChaCha8Rng {
+    at.seed(purpose).stream(k as u64)
+}
+
+/// ∇ₓ f(x) for the rows of `x`, n×d, itself differentiable in the parameters of f; and f(x). The rows must not interact
+/// in f.
+pub(super) fn input_gradient(f: impl Fn(&Tensor) -> Tensor, x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let x = x.f_detach()?.f_set_requires_grad(true)?;
+    let value = f(&x);
+    let gradient = Tensor::f_run_backward(&[value.f_sum(value.kind())?], &[&x], true, true)?;
+    Ok((value, gradient.into_iter().next().unwrap_or_else(|| unreachable!("one input, one gradient"))))
+}
+
+/// The mean over rows of the squared norm.
+pub(super) fn mean_square_norm(g: &Tensor) -> Tensor {
+    g.square().sum(g.kind()) / g.size()[0].max(1) as f64
+}
+
+impl Persist for Adversaries {
+    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
+        v.part("map", &mut self.map)?;
+        v.part("map_adam", &mut self.map_adam)?;
+        v.params("critic", &mut self.critic_params, Role::Auxiliary)?;
+        v.part("critic_adam", &mut self.critic_adam)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::values;
+    use measures::Seed;
+    use tch::{Device, Kind};
+
+    /// The gradient penalty is differentiated twice: against finite differences in the critic's parameters.
+    #[test]
+    fn penalties_on_gradients_are_differentiable() {
+        let mut layout = Layout::default();
+        let config = MlpConfig { widths: vec![4, 3], ..MlpConfig::default() };
+        let net = Mlp::new(&config, 2, 1, &mut layout).unwrap();
+        let mut params = Params::init(layout, Seed::new(2), Kind::Double, Device::Cpu).unwrap();
+        let x = Tensor::from_slice(&[0.3, -1.1, 0.7, 0.2, 1.0, 1.0]).view([3, 2]);
+        let penalty = |p: &Params| {
+            let (_, g) = input_gradient(|x| net.forward(p, x), &x).unwrap();
+            mean_square_norm(&g)
+        };
+        let gradient = values(&params.gradient(&penalty(&params), false).unwrap()).unwrap();
+        for k in 0..gradient.len() {
+            let mut at = |shift: f64| {
+                {
+                    let _guard = no_grad_guard();
+                    let _ = params.flat_mut().get(k as i64).g_add_scalar_(shift);
+                }
+                let value = scalar(&penalty(&params)).unwrap();
+                let _guard = no_grad_guard();
+                let _ = params.flat_mut().get(k as i64).g_add_scalar_(-shift);
+                value
+            };
+            let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+            assert!((difference - gradient[k]).abs() < 1e-7, "{k}: {difference} {}", gradient[k]);
+        }
+    }
+}
