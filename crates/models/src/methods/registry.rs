@@ -162,6 +162,9 @@ impl<M: Method + 'static> AnyMethod for Of<M> {
 /// Every method there is.
 pub fn all() -> &'static [&'static dyn AnyMethod] {
     static ALL: &[&dyn AnyMethod] = &[
+        &Of::<statistics::D2>::new(),
+        &Of::<statistics::Characteristic>::new(),
+        &Of::<statistics::Mmd>::new(),
         &Of::<statistics::Sliced>::new(),
         &Of::<statistics::Transport>::new(),
         &Of::<statistics::Gan>::new(),
