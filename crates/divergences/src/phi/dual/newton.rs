@@ -322,6 +322,8 @@ impl Problem<'_> {
         let mut mismatch = self.first.integrate(&p);
         mismatch.iter_mut().zip(self.second.integrate(&r)).for_each(|(m, r)| *m -= r);
         mismatch.iter_mut().zip(&target).for_each(|(m, t)| *m -= t);
+        // What is left over enters the bound through the coefficients of the maximiser, which are near these.
+        upper += mismatch.iter().zip(c).map(|(m, c)| m * c).sum::<f64>().max(0.0);
         let relative = mismatch.iter().zip(self.scale).map(|(m, s)| m.abs() / s);
         let residual = relative.fold(0.0, f64::max);
         if upper.is_nan() || residual > FEASIBLE {
