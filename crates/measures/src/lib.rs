@@ -14,6 +14,7 @@ pub mod parallel;
 mod points;
 mod pushforward;
 mod quadrature;
+pub mod quasi;
 mod seed;
 mod special;
 pub mod zoo;
