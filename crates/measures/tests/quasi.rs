@@ -3,7 +3,7 @@
 use measures::quasi::{Halton, QuasiRandom, Sobol, normal, rqmc};
 use measures::{Error, Points, Seed};
 
-/// SciPy 1.18's `qmc.Sobol(256, scramble=False, bits=30)`, points 5, 1000 and 4095.
+/// SciPy 1.17.1's `scipy.stats.qmc.Sobol(256, scramble=False, bits=30).random(4096)`, points 5, 1000 and 4095.
 #[test]
 fn sobol_is_the_one_of_joe_and_kuo() {
     let x = Sobol::new(256).unwrap().points(0, 4096).unwrap();
