@@ -1,9 +1,11 @@
 //! Mixtures of Gaussians with any covariances: the target whose density, score and modes are all known.
 
-use super::door;
 use super::gaussian::Gaussian;
+use super::mixture_lanes::{Evaluate, Want};
+use super::{door, door_pair};
 use crate::empirical::{cumulative, pick};
 use crate::error::{Error, Result, check_dim, check_len, check_positive};
+use crate::lanes::dispatch;
 use crate::map::Affine;
 use crate::measure::{Density, Measure, Sample, Score};
 use crate::parallel::fill_blocks;
@@ -19,8 +21,8 @@ const BLOCK: usize = 1024;
 /// Σ_k w_k N(m_k, Σ_k).
 ///
 /// Density p(x) = Σ_k w_k p_k(x); score s(x) = Σ_k r_k(x) s_k(x) with responsibilities r_k = w_k p_k / p and
-/// s_k(x) = −Σ_k⁻¹ (x − m_k); Hessian of the logarithm Σ_k r_k ((s_k − s)(s_k − s)ᵀ − Σ_k⁻¹). All are evaluated a
-/// point at a time in the log domain: no buffer of n×K numbers exists, and far from every mode nothing underflows.
+/// s_k(x) = −Σ_k⁻¹ (x − m_k); Hessian of the logarithm Σ_k r_k ((s_k − s)(s_k − s)ᵀ − Σ_k⁻¹). All are evaluated
+/// eight points at a time in the log domain: no buffer of n×K numbers exists, and far from every mode nothing underflows.
 ///
 /// ```
 /// use measures::{Density, Points, Score, zoo::GaussianMixture};
@@ -34,13 +36,13 @@ pub struct GaussianMixture {
     running: Vec<f64>,
     means: Points,
     /// log w_k − ½ d log 2π − ½ log det Σ_k.
-    log_scale: Vec<f64>,
-    shape: Shape,
+    pub(super) log_scale: Vec<f64>,
+    pub(super) shape: Shape,
 }
 
 /// The covariances, in the form the loops want.
 #[derive(Debug, Clone)]
-enum Shape {
+pub(super) enum Shape {
     /// Σ_k = σ_k² I.
     Isotropic { sigma: Vec<f64>, precision: Vec<f64> },
     /// Σ_k = L Lᵀ; `factor` holds the K matrices L, `whiten` their inverses, each d×d and row-major.
@@ -233,194 +235,93 @@ impl GaussianMixture {
     /// The points live in another dimension, or one is not finite.
     pub fn classify(&self, x: &Points) -> Result<Vec<usize>> {
         door(self.dim(), x)?;
-        let mut scratch = Scratch::new(self);
-        Ok(x.rows()
-            .map(|row| {
-                self.exponents(row, &mut scratch);
-                let mut best = 0;
-                for (k, e) in scratch.exponents.iter().enumerate() {
-                    if *e > scratch.exponents[best] {
-                        best = k;
-                    }
-                }
-                best
-            })
-            .collect())
-    }
-
-    /// log w_k p_k(x) for every k into the scratch; returns the largest.
-    fn exponents(&self, x: &[f64], scratch: &mut Scratch) -> f64 {
-        let mut top = f64::NEG_INFINITY;
-        match &self.shape {
-            Shape::Isotropic { precision, .. } => {
-                let parts = scratch.exponents.iter_mut().zip(self.means.rows()).zip(precision);
-                for (((e, m), p), c) in parts.zip(&self.log_scale) {
-                    let squares: f64 = x.iter().zip(m).map(|(x, m)| (x - m) * (x - m)).sum();
-                    *e = c - 0.5 * p * squares;
-                    top = top.max(*e);
+        let likeliest = |row: &[f64]| {
+            let mut best = (f64::NEG_INFINITY, None);
+            for k in 0..self.components() {
+                let log = self.log_scale[k] - 0.5 * self.form(k, row, 1.0);
+                if log > best.0 {
+                    best = (log, Some(k));
                 }
             }
-            Shape::Full { whiten, .. } => {
-                let d = x.len();
-                for (k, e) in scratch.exponents.iter_mut().enumerate() {
-                    let y = &mut scratch.whitened[k * d..(k + 1) * d];
-                    whitened(&whiten[k * d * d..(k + 1) * d * d], x, self.means.row(k), y);
-                    *e = self.log_scale[k] - 0.5 * y.iter().map(|y| y * y).sum::<f64>();
-                    top = top.max(*e);
-                }
-            }
-        }
-        top
+            best.1.unwrap_or_else(|| self.nearest(row))
+        };
+        Ok(x.rows().map(likeliest).collect())
     }
 
-    /// Responsibilities into the scratch; returns log p(x).
-    fn responsibilities(&self, x: &[f64], scratch: &mut Scratch) -> f64 {
-        let top = self.exponents(x, scratch);
-        if top == f64::NEG_INFINITY {
-            self.farthest(x, scratch);
-            return top;
-        }
-        let mut total = 0.0;
-        for e in &mut scratch.exponents {
-            *e = (*e - top).exp();
-            total += *e;
-        }
-        scratch.exponents.iter_mut().for_each(|e| *e /= total);
-        top + total.ln()
-    }
-
-    /// So far away that every squared distance overflows: the component of the smallest quadratic form takes all.
-    fn farthest(&self, x: &[f64], scratch: &mut Scratch) {
+    /// (x − m_k)ᵀ Σ_k⁻¹ (x − m_k) · unit².
+    fn form(&self, k: usize, x: &[f64], unit: f64) -> f64 {
         let d = x.len();
-        let unit = 1.0 / x.iter().fold(0.0f64, |a, v| a.max(v.abs()));
-        let mut best = (f64::INFINITY, 0);
-        for k in (0..self.components()).filter(|&k| self.weights[k] > 0.0) {
-            let form: f64 = match &self.shape {
-                Shape::Isotropic { precision, .. } => {
-                    let squares: f64 =
-                        x.iter().zip(self.means.row(k)).map(|(x, m)| (x * unit - m * unit).powi(2)).sum();
-                    precision[k] * squares
-                }
-                Shape::Full { whiten, .. } => {
-                    let y = &mut scratch.whitened[k * d..(k + 1) * d];
-                    whitened(&whiten[k * d * d..(k + 1) * d * d], x, self.means.row(k), y);
-                    y.iter().map(|y| (y * unit).powi(2)).sum()
-                }
-            };
-            if form < best.0 {
-                best = (form, k);
-            }
+        let deviations = || x.iter().zip(self.means.row(k)).map(|(x, m)| x * unit - m * unit);
+        match &self.shape {
+            Shape::Isotropic { precision, .. } => precision[k] * deviations().map(|y| y * y).sum::<f64>(),
+            Shape::Full { whiten, .. } => (0..d)
+                .map(|i| {
+                    let row = &whiten[k * d * d + i * d..][..=i];
+                    row.iter().zip(deviations()).map(|(w, y)| w * y).sum::<f64>().powi(2)
+                })
+                .sum(),
         }
-        scratch.exponents.fill(0.0);
-        scratch.exponents[best.1] = 1.0;
     }
 
-    /// s_k(x) into `out`; the whitened deviation must be in the scratch where the shape is full.
-    fn component_score(&self, k: usize, x: &[f64], scratch: &Scratch, out: &mut [f64]) {
+    /// For a point so far out that every squared distance overflows: the component that decays most slowly there.
+    fn nearest(&self, x: &[f64]) -> usize {
+        let unit = 1.0 / x.iter().fold(1.0f64, |a, v| a.max(v.abs()));
+        let live = (0..self.components()).filter(|&k| self.weights[k] > 0.0);
+        let forms = live.map(|k| (k, self.form(k, x, unit)));
+        forms.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |best| best.0)
+    }
+
+    /// Σ_k⁻¹ v into `out`.
+    fn solve(&self, k: usize, v: &[f64], out: &mut [f64]) {
         match &self.shape {
             Shape::Isotropic { precision, .. } => {
-                for ((o, x), m) in out.iter_mut().zip(x).zip(self.means.row(k)) {
-                    *o = precision[k] * (m - x);
-                }
+                out.iter_mut().zip(v).for_each(|(o, v)| *o = precision[k] * v);
             }
             Shape::Full { whiten, .. } => {
-                let d = x.len();
+                let d = v.len();
                 out.fill(0.0);
-                let w = &whiten[k * d * d..(k + 1) * d * d];
-                for (i, y) in scratch.whitened[k * d..(k + 1) * d].iter().enumerate() {
-                    out.iter_mut().zip(&w[i * d..=i * d + i]).for_each(|(o, w)| *o -= w * y);
+                for i in 0..d {
+                    let row = &whiten[k * d * d + i * d..][..=i];
+                    let y: f64 = row.iter().zip(v).map(|(w, v)| w * v).sum();
+                    out.iter_mut().zip(row).for_each(|(o, w)| *o += w * y);
                 }
             }
         }
     }
 
-    /// log p(x) and ∇log p(x).
-    fn score_row(&self, x: &[f64], scratch: &mut Scratch, out: &mut [f64]) {
-        self.responsibilities(x, scratch);
-        out.fill(0.0);
-        if let Shape::Isotropic { precision, .. } = &self.shape {
-            let parts = scratch.exponents.iter().zip(self.means.rows()).zip(precision);
-            for ((r, m), p) in parts {
-                let a = r * p;
-                out.iter_mut().zip(x).zip(m).for_each(|((o, x), m)| *o += a * (m - x));
-            }
-            return;
-        }
-        let mut own = std::mem::take(&mut scratch.own);
-        for k in 0..self.components() {
-            let r = scratch.exponents[k];
-            if r > 0.0 {
-                self.component_score(k, x, scratch, &mut own);
-                out.iter_mut().zip(&own).for_each(|(o, s)| *o += r * s);
-            }
-        }
-        scratch.own = own;
-    }
-
-    /// ∇²log p(x) v.
-    fn jvp_row(&self, x: &[f64], v: &[f64], scratch: &mut Scratch, out: &mut [f64]) {
-        let d = x.len();
-        let mut score = std::mem::take(&mut scratch.score);
-        self.score_row(x, scratch, &mut score);
-        let mut own = std::mem::take(&mut scratch.own);
-        out.fill(0.0);
-        for k in 0..self.components() {
-            let r = scratch.exponents[k];
-            if r == 0.0 {
-                continue;
-            }
-            self.component_score(k, x, scratch, &mut own);
-            own.iter_mut().zip(&score).for_each(|(s, mean)| *s -= mean);
-            let along: f64 = own.iter().zip(v).map(|(s, v)| s * v).sum();
-            out.iter_mut().zip(&own).for_each(|(o, s)| *o += r * along * s);
-            match &self.shape {
-                Shape::Isotropic { precision, .. } => {
-                    let a = r * precision[k];
-                    out.iter_mut().zip(v).for_each(|(o, v)| *o -= a * v);
-                }
-                Shape::Full { whiten, .. } => {
-                    // Σ⁻¹ v = Wᵀ W v.
-                    let w = &whiten[k * d * d..(k + 1) * d * d];
-                    for i in 0..d {
-                        let row = &w[i * d..=i * d + i];
-                        let y: f64 = r * row.iter().zip(v).map(|(w, v)| w * v).sum::<f64>();
-                        out.iter_mut().zip(row).for_each(|(o, w)| *o -= w * y);
-                    }
+    /// Blocks of points through the lanes; points they leave open are answered by `far(row number, output row)`.
+    fn evaluate(
+        &self,
+        x: &Points,
+        ask: Ask<'_>,
+        out: &mut [f64],
+        far: impl Fn(usize, &mut [f64]) + Sync + Send,
+    ) {
+        let d = self.dim();
+        let width = if matches!(ask, Ask::Density) { 1 } else { d };
+        fill_blocks(out, width, BLOCK, |rows, chunk| {
+            let span = rows.start * d..rows.end * d;
+            let want = match ask {
+                Ask::Density => Want::Density,
+                Ask::Score => Want::Score,
+                Ask::Jvp(v) => Want::Jvp(&v.as_slice()[span.clone()]),
+            };
+            dispatch(Evaluate { mixture: self, want, x: &x.as_slice()[span], out: &mut *chunk });
+            for (out, i) in chunk.chunks_exact_mut(width).zip(rows) {
+                if out.iter().any(|v| v.is_nan()) {
+                    far(i, out);
                 }
             }
-        }
-        (scratch.own, scratch.score) = (own, score);
+        });
     }
 }
 
-/// Buffers of one thread, reused for every point.
-struct Scratch {
-    exponents: Vec<f64>,
-    whitened: Vec<f64>,
-    own: Vec<f64>,
-    score: Vec<f64>,
-}
-
-impl Scratch {
-    fn new(mixture: &GaussianMixture) -> Self {
-        let (k, d) = (mixture.components(), mixture.dim());
-        let full = matches!(mixture.shape, Shape::Full { .. });
-        Scratch {
-            exponents: vec![0.0; k],
-            whitened: vec![0.0; if full { k * d } else { 0 }],
-            own: vec![0.0; d],
-            score: vec![0.0; d],
-        }
-    }
-}
-
-/// y = W (x − m) for a lower triangular, row-major W.
-fn whitened(w: &[f64], x: &[f64], m: &[f64], y: &mut [f64]) {
-    let d = x.len();
-    for (i, out) in y.iter_mut().enumerate() {
-        let row = &w[i * d..=i * d + i];
-        *out = row.iter().zip(x).zip(m).map(|((w, x), m)| w * (x - m)).sum();
-    }
+/// What to evaluate for all points.
+#[derive(Clone, Copy)]
+enum Ask<'a> {
+    Density,
+    Score,
+    Jvp(&'a Points),
 }
 
 fn valid_sigma(sigma: f64) -> bool {
@@ -464,12 +365,7 @@ impl Density for GaussianMixture {
     fn log_density(&self, x: &Points) -> Result<Vec<f64>> {
         door(self.dim(), x)?;
         let mut out = vec![0.0; x.len()];
-        fill_blocks(&mut out, 1, BLOCK, |rows, chunk| {
-            let mut scratch = Scratch::new(self);
-            for (out, i) in chunk.iter_mut().zip(rows) {
-                *out = self.responsibilities(x.row(i), &mut scratch);
-            }
-        });
+        self.evaluate(x, Ask::Density, &mut out, |_, out| out[0] = f64::NEG_INFINITY);
         Ok(out)
     }
 
@@ -485,26 +381,21 @@ impl Density for GaussianMixture {
 impl Score for GaussianMixture {
     fn score(&self, x: &Points) -> Result<Points> {
         door(self.dim(), x)?;
-        let d = self.dim();
-        let mut out = Points::zeros(x.len(), d);
-        fill_blocks(out.as_mut_slice(), d, BLOCK, |rows, chunk| {
-            let mut scratch = Scratch::new(self);
-            for (out, i) in chunk.chunks_exact_mut(d).zip(rows) {
-                self.score_row(x.row(i), &mut scratch, out);
-            }
+        let mut out = Points::zeros(x.len(), self.dim());
+        self.evaluate(x, Ask::Score, out.as_mut_slice(), |i, out| {
+            let k = self.nearest(x.row(i));
+            let deviation: Vec<f64> = x.row(i).iter().zip(self.means.row(k)).map(|(x, m)| m - x).collect();
+            self.solve(k, &deviation, out);
         });
         Ok(out)
     }
 
     fn score_jvp(&self, x: &Points, v: &Points) -> Result<Points> {
-        super::door_pair(self.dim(), x, v)?;
-        let d = self.dim();
-        let mut out = Points::zeros(x.len(), d);
-        fill_blocks(out.as_mut_slice(), d, BLOCK, |rows, chunk| {
-            let mut scratch = Scratch::new(self);
-            for (out, i) in chunk.chunks_exact_mut(d).zip(rows) {
-                self.jvp_row(x.row(i), v.row(i), &mut scratch, out);
-            }
+        door_pair(self.dim(), x, v)?;
+        let mut out = Points::zeros(x.len(), self.dim());
+        self.evaluate(x, Ask::Jvp(v), out.as_mut_slice(), |i, out| {
+            self.solve(self.nearest(x.row(i)), v.row(i), out);
+            out.iter_mut().for_each(|o| *o = -*o);
         });
         Ok(out)
     }

@@ -14,6 +14,7 @@ mod laplace;
 mod layouts;
 mod manifold;
 mod mixture;
+mod mixture_lanes;
 mod moons;
 mod named;
 mod pinwheel;

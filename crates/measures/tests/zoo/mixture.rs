@@ -158,3 +158,29 @@ fn bad_parameters_are_named() {
     assert!(full(2).score(&Points::from_raw(2, vec![f64::NAN, 0.0])).is_err());
     assert!(full(2).score(&Points::zeros(1, 3)).is_err());
 }
+
+#[test]
+fn the_same_bytes_on_every_instruction_set_and_wherever_a_point_stands() {
+    let ring = GaussianMixture::ring(8, 5.0, 0.5).unwrap();
+    for mixture in [ring.clone(), full(3), full(1)] {
+        let x = mixture.sample(2500, &mut Seed::new(7).rng());
+        let run = || {
+            let mut bits = mixture.score(&x).unwrap().into_vec();
+            bits.extend(mixture.score_jvp(&x, &x).unwrap().into_vec());
+            bits.extend(mixture.log_density(&x).unwrap());
+            bits.iter().map(|v| v.to_bits()).collect::<Vec<u64>>()
+        };
+        let best = run();
+        for isa in measures::lanes::Isa::available() {
+            measures::lanes::force(Some(isa)).unwrap();
+            assert!(run() == best, "{isa:?}");
+        }
+        measures::lanes::force(None).unwrap();
+        // Alone or in company, a point has the same score.
+        let all = mixture.score(&x).unwrap();
+        for i in [0, 7, 1023, 1024, 2499] {
+            assert_eq!(mixture.score(&x.select(&[i])).unwrap().row(0), all.row(i));
+        }
+    }
+    assert_eq!(ring.score(&Points::zeros(0, 2)).unwrap().len(), 0);
+}
