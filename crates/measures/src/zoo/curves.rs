@@ -90,6 +90,7 @@ impl Piece {
 pub(crate) struct NoisyCurves {
     pieces: Vec<Piece>,
     noise: f64,
+    jitter: f64,
     scale: [f64; 2],
     shift: [f64; 2],
     smooth: OnceLock<GaussianMixture>,
@@ -103,11 +104,28 @@ impl NoisyCurves {
         if !(noise.is_finite() && noise >= 0.0) {
             return Err(Error::Parameter { what: "noise", value: noise, must: "finite and not negative" });
         }
-        Ok(NoisyCurves { pieces, noise, scale: [1.0; 2], shift: [0.0; 2], smooth: OnceLock::new() })
+        Ok(NoisyCurves {
+            pieces,
+            noise,
+            jitter: 0.0,
+            scale: [1.0; 2],
+            shift: [0.0; 2],
+            smooth: OnceLock::new(),
+        })
     }
 
     pub(crate) fn noise(&self) -> f64 {
         self.noise
+    }
+
+    /// Adds ±U, U uniform on [0, `jitter`)², with a plus on even pieces and a minus on odd ones.
+    pub(crate) fn jittered(mut self, jitter: f64) -> Result<Self> {
+        if !(0.0..=1e100).contains(&jitter) {
+            return Err(Error::Parameter { what: "jitter", value: jitter, must: "between 0 and 1e100" });
+        }
+        self.jitter = jitter;
+        self.smooth = OnceLock::new();
+        Ok(self)
     }
 
     /// Composes with x ↦ scale ∘ x + shift.
@@ -134,8 +152,12 @@ impl NoisyCurves {
 
     pub(crate) fn sample(&self, n: usize, rng: &mut dyn Rng) -> Points {
         Points::from_fn(n, 2, |_, row| {
-            let piece = &self.pieces[rng.random_range(0..self.pieces.len())];
-            let point = piece.draw(rng);
+            let at = rng.random_range(0..self.pieces.len());
+            let mut point = self.pieces[at].draw(rng);
+            if self.jitter > 0.0 {
+                let sign = if at.is_multiple_of(2) { self.jitter } else { -self.jitter };
+                point.iter_mut().for_each(|x| *x += sign * rng.random::<f64>());
+            }
             for k in 0..2 {
                 let z: f64 = if self.noise > 0.0 { StandardNormal.sample(rng) } else { 0.0 };
                 row[k] = self.scale[k] * (point[k] + self.noise * z) + self.shift[k];
@@ -158,6 +180,12 @@ impl NoisyCurves {
             return Err(Error::Undefined {
                 what: "the density",
                 why: "without noise the law lives on a curve, which has no area",
+            });
+        }
+        if self.jitter > 0.0 {
+            return Err(Error::Undefined {
+                what: "the density",
+                why: "with box jitter on top of the noise no closed form is at hand",
             });
         }
         let too_fine = Error::Undefined {

@@ -248,14 +248,16 @@ pub const NAMES: &[Named] = &[
     Named {
         name: "two_spirals",
         aliases: &["2spirals"],
-        about: "two spirals that wind about each other, as in FFJORD without its jitter",
+        about: "two spirals that wind about each other, as in FFJORD (whose jitter is 0.5)",
         parameters: &[
             ("turns", 1.5, "turns of each spiral"),
             ("noise", 0.3, NOISE),
+            ("jitter", 0.0, "side of the box of uniform jitter, before scaling; above 0 there is no density"),
             ("scale", 1.0 / 3.0, SCALE.2),
         ],
         build: |a| {
-            boxed(TwoSpirals::new(a.get("turns"), a.get("noise"))?.placed([a.get("scale"); 2], [0.0; 2]))
+            let spirals = TwoSpirals::new(a.get("turns"), a.get("noise"))?.jittered(a.get("jitter"))?;
+            boxed(spirals.placed([a.get("scale"); 2], [0.0; 2]))
         },
     },
 ];

@@ -7,9 +7,9 @@ use std::f64::consts::PI;
 /// Two spirals, ±(−T cos T, T sin T) each with probability ½, T = b √U with U uniform on (0, 1) so that points spread
 /// evenly, plus N(0, σ² I).
 ///
-/// FFJORD's set has b = 3π (one and a half turns), divides by 3 and then adds N(0, .1² I); it also shifts each point by
-/// ±U[0, ½)² before the division, a blur that is only added to the first spiral and subtracted from the second. That
-/// jitter is left out here, where the law then has a density; [`TwoSpirals::ffjord`] has the other numbers.
+/// FFJORD's set has b = 3π (one and a half turns); each point of the first spiral is then shifted by a jitter U, uniform on
+/// [0, ½)², and each of the second by −U; all is divided by 3, and N(0, .1² I) added. The jitter leaves no density in closed
+/// form, so it is an option, [`TwoSpirals::jittered`].
 #[derive(Debug, Clone)]
 pub struct TwoSpirals {
     pub(super) curves: NoisyCurves,
@@ -32,9 +32,23 @@ impl TwoSpirals {
         Ok(TwoSpirals { curves: NoisyCurves::new(pieces, noise)?, turns })
     }
 
-    /// FFJORD's spirals without the jitter: 1.5 turns, noise .3, then x/3. Source: Grathwohl et al. (2019), arXiv:1810.01367,
+    /// The same with ±U added before the noise, U uniform on [0, `jitter`)². There is no density then.
+    ///
+    /// # Errors
+    /// The jitter is negative, not finite, or above 1e100.
+    pub fn jittered(mut self, jitter: f64) -> Result<Self> {
+        self.curves = self.curves.jittered(jitter)?;
+        Ok(self)
+    }
+
+    /// FFJORD's spirals: 1.5 turns, noise .3, jitter .5, then x/3. Source: Grathwohl et al. (2019), arXiv:1810.01367,
     /// `toy_data.inf_train_gen("2spirals")`.
     pub fn ffjord() -> Self {
+        TwoSpirals::smooth().jittered(0.5).expect("a valid constant")
+    }
+
+    /// FFJORD's spirals without the jitter: 1.5 turns, noise .3, then x/3. This one has a density.
+    pub fn smooth() -> Self {
         TwoSpirals::new(1.5, 0.3).and_then(|s| s.placed([1.0 / 3.0; 2], [0.0; 2])).expect("valid constants")
     }
 
