@@ -1,7 +1,7 @@
 //! Optimal transport against POT and SciPy; `tests/golden/transport.py` made the values and says with which versions.
 
 use divergences::Divergence;
-use divergences::transport::{NormPower, SlicedWasserstein, line, solve};
+use divergences::transport::{NormPower, Sinkhorn, SlicedWasserstein, line, solve};
 use measures::{Empirical, Points};
 use serde_json::Value;
 
@@ -60,6 +60,21 @@ fn in_any_dimension() {
         close(value(NormPower::euclidean()), &case["euclidean"], 1e-13);
         close(value(NormPower::new(1.0, 1.0).unwrap()), &case["taxi"], 1e-13);
         close(value(NormPower::new(f64::INFINITY, 1.0).unwrap()), &case["largest"], 1e-13);
+    }
+}
+
+#[test]
+fn with_entropy() {
+    let c = NormPower::squared_euclidean();
+    for case in cases(&golden(), "entropic") {
+        let (mu, nu) = pair(&case);
+        let epsilon = case["eps"].as_f64().unwrap();
+        let entropic = Sinkhorn::new(epsilon).unwrap().tolerance(1e-12).solve(&mu, &nu, &c).unwrap();
+        assert!(entropic.status.is_converged());
+        let (linear, kl) = (&case["linear"], case["kl"].as_f64().unwrap());
+        close(entropic.transport_cost(&mu, &nu, &c).unwrap(), linear, 1e-9);
+        let value = linear.as_f64().unwrap() + epsilon * kl;
+        close(entropic.value, &value.into(), 1e-10);
     }
 }
 

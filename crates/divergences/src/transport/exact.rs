@@ -152,7 +152,7 @@ fn gcd(mut a: u32, mut b: u32) -> u32 {
 }
 
 /// Weights as whole numbers that sum to [`TOTAL`]; the heaviest atom takes the rounding of the others.
-fn whole(weights: &[f64]) -> Vec<i64> {
+pub(crate) fn whole(weights: &[f64]) -> Vec<i64> {
     let mut units: Vec<i64> = weights.iter().map(|w| (w * TOTAL as f64).round() as i64).collect();
     let heaviest = (0..units.len()).max_by_key(|&i| (units[i], std::cmp::Reverse(i))).unwrap_or(0);
     units[heaviest] += TOTAL - units.iter().sum::<i64>();

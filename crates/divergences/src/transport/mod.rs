@@ -14,17 +14,23 @@
 //! |---|---|---|---|
 //! | [`line`] | one dimension, \|x − y\|^p, p ≥ 1 | O(n log n) | O(n) |
 //! | [`solve`] | any cost, weights and sizes, exactly | pricing O(n m) a round | O(n + m) |
+//! | [`Sinkhorn`] | entropic, any cost, weights and sizes, to a marginal error | O(n m) a sweep | O(n + m) |
+//! | [`SinkhornDivergence`] | the same without its bias, with gradient | O(n m + n² + m²) a sweep | O(n + m) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 
 mod coarse;
 mod cost;
 mod exact;
+mod gibbs;
 pub mod line;
 mod max_sliced;
+mod mixing;
 mod network_simplex;
 mod order;
 mod plan;
 mod pricing;
+mod sinkhorn;
+mod sinkhorn_divergence;
 mod sliced;
 mod staircase;
 mod table;
@@ -36,5 +42,7 @@ pub use cost::{Cost, Custom, NormPower};
 pub use exact::{Exact, solve};
 pub use max_sliced::{MaxSliced, Slice};
 pub use plan::{Potentials, Status, Transport};
+pub use sinkhorn::{Entropic, Sinkhorn, mean_cost};
+pub use sinkhorn_divergence::{Debiased, SinkhornDivergence};
 pub use sliced::{SlicedWasserstein, directions};
 pub use wasserstein::Wasserstein;

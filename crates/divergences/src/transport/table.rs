@@ -95,6 +95,11 @@ impl<'a> Table<'a> {
         Table { cost, x, y, x_columns: columns(x), y_columns: columns(y), form }
     }
 
+    /// The two clouds and the cost.
+    pub(crate) fn parts(&self) -> (&'a Points, &'a Points, &'a dyn Cost) {
+        (self.x, self.y, self.cost)
+    }
+
     /// The number of rows.
     pub(crate) fn rows(&self, side: Side) -> usize {
         match side {
