@@ -19,6 +19,8 @@ mod quadrature;
 pub mod quasi;
 mod seed;
 mod special;
+#[cfg(feature = "proptest")]
+pub mod strategies;
 pub mod stream;
 pub mod zoo;
 
