@@ -3,6 +3,7 @@
 //! [`named`] builds one by name, [`NAMES`] lists them; everything can also be built from its own type.
 
 mod banana;
+mod catalogue;
 mod checkerboard;
 mod circles;
 mod curves;
@@ -28,6 +29,7 @@ mod uniform_box;
 mod von_mises;
 
 pub use banana::Banana;
+pub use catalogue::NAMES;
 pub use checkerboard::Checkerboard;
 pub use circles::Circles;
 pub use dirichlet::{Dirichlet, SimplexChart};
@@ -38,7 +40,7 @@ pub use laplace::Laplace;
 pub use manifold::{CircleChart, Noised, SphereChart, SurfaceDensity};
 pub use mixture::Mixture;
 pub use moons::Moons;
-pub use named::{NAMES, Named, Spec, Target, named};
+pub use named::{Named, Spec, Target, named};
 pub use pinwheel::Pinwheel;
 pub use product::{Independent, Product};
 pub use sphere::{NoisedSphere, UniformBall, UniformSphere};
