@@ -46,10 +46,13 @@ impl<K: Kernel> Mmd<K> {
     /// ‖m_μ‖², with or without the diagonal.
     fn own(&self, what: &'static str, mu: &Empirical) -> Result<f64> {
         match self.statistic {
-            Statistic::Plugin => Ok(self.kernel.energy(mu)),
+            Statistic::Plugin => Ok(self.kernel.energy(mu.points(), mu.weights())),
             Statistic::Unbiased => {
                 let off = OffDiagonal::new(what, mu)?;
-                Ok(off.form(self.kernel.energy(mu), diagonal_sum(mu, &self.kernel.diagonal(mu.points()))))
+                Ok(off.form(
+                    self.kernel.energy(mu.points(), mu.weights()),
+                    diagonal_sum(mu, &self.kernel.diagonal(mu.points())),
+                ))
             }
         }
     }
@@ -57,7 +60,7 @@ impl<K: Kernel> Mmd<K> {
     fn value_from(&self, mu: &Empirical, nu: &Empirical, own_of_nu: f64) -> Result<f64> {
         check_dim("second measure", mu.dim(), nu.dim())?;
         let own = self.own(ATOMS_OF_MU, mu)?;
-        let cross = self.kernel.cross(mu, nu);
+        let cross = self.kernel.cross(mu.points(), mu.weights(), nu.points(), nu.weights());
         finite((own - cross) + (own_of_nu - cross))
     }
 
@@ -69,8 +72,8 @@ impl<K: Kernel> Mmd<K> {
             Statistic::Unbiased => Some(OffDiagonal::new(ATOMS_OF_MU, mu)?),
         };
         let scale = off.map_or(1.0, |off| 1.0 / off.rest);
-        let mut out = self.kernel.embedding(mu, mu.points());
-        let cross = self.kernel.embedding(nu, mu.points());
+        let mut out = self.kernel.embedding(mu.points(), mu.weights(), mu.points());
+        let cross = self.kernel.embedding(nu.points(), nu.weights(), mu.points());
         let bracket = |values: &[f64]| values.iter().zip(mu.weights()).map(|(m, w)| m * w).sum::<f64>();
         let (mut own, cross_sum) = (bracket(&out.values), bracket(&cross.values));
         for (out, cross) in out.values.iter_mut().zip(&cross.values) {

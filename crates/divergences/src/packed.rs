@@ -4,8 +4,8 @@ use measures::lanes::{F64s, Lanes, WIDTH};
 use measures::{Points, Pullback};
 use std::ops::Range;
 
-/// n rows of d numbers as ⌈n/8⌉ groups: coordinate j of the rows 8g..8g+8 is the array `group(g)[j]`. Rows that are
-/// missing in the last group are zero.
+/// n rows of d numbers as ⌈n/8⌉ groups: coordinate j of the rows 8g..8g+8 is the array `group(g)[j]`. The last row stands
+/// in for those that are missing in the last group; it counts with weight zero.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed {
     dim: usize,
@@ -22,7 +22,8 @@ impl Packed {
     pub(crate) fn rows(points: &Points, rows: Range<usize>) -> Self {
         let dim = points.dim();
         let mut data = vec![[0.0; WIDTH]; rows.len().div_ceil(WIDTH) * dim];
-        for (i, row) in rows.map(|i| points.row(i)).enumerate() {
+        for i in 0..rows.len().next_multiple_of(WIDTH) {
+            let row = points.row((rows.start + i).min(rows.end - 1));
             let group = &mut data[i / WIDTH * dim..][..dim];
             for (lane, x) in group.iter_mut().zip(row) {
                 lane[i % WIDTH] = *x;

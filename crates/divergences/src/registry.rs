@@ -3,7 +3,10 @@
 
 use crate::divergence::Divergence;
 use crate::family::{FourierLattice, RandomFrequencies};
-use crate::kernel::Gaussian;
+use crate::kernel::{
+    Energy, Gaussian, InverseMultiquadric, Kernel, Laplace, Matern, Mixture, Polynomial, Product,
+    RationalQuadratic, Smoothness, Sum, Times,
+};
 use crate::mean_ipm::MeanIpm;
 use crate::mmd::Mmd;
 use crate::statistic::Statistic;
@@ -76,7 +79,7 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
     let lattice = || FourierLattice::new(&lattice_vectors(dim))?.with_periods(&vec![4.0 * scale; dim]);
     let frequencies = || RandomFrequencies::gaussian(dim, scale, 64, seed);
     let gaussian = Gaussian::new(scale)?;
-    Ok(vec![
+    let mut all = vec![
         Registered::new("D2 Fourier lattice", MeanIpm::new(lattice()?, Statistic::Plugin)),
         Registered::new("D2 Fourier lattice, unbiased", MeanIpm::new(lattice()?, Statistic::Unbiased)),
         Registered::new("D2 Gaussian frequencies", MeanIpm::new(frequencies()?, Statistic::Plugin)),
@@ -86,6 +89,41 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
         ),
         Registered::new("MMD Gaussian", Mmd::new(gaussian, Statistic::Plugin)),
         Registered::new("MMD Gaussian, unbiased", Mmd::new(gaussian, Statistic::Unbiased)),
+    ];
+    all.extend(
+        kernels(scale)?.into_iter().map(|(name, kernel)| {
+            Registered::new(format!("MMD {name}"), Mmd::new(kernel, Statistic::Plugin))
+        }),
+    );
+    Ok(all)
+}
+
+/// A kernel of every kind.
+fn kernels(scale: f64) -> Result<Vec<(&'static str, Box<dyn Kernel>)>> {
+    let gaussian = Gaussian::new(scale)?;
+    let quadratic = RationalQuadratic::new(0.8, scale)?;
+    Ok(vec![
+        ("Laplace", Box::new(Laplace::new(scale)?)),
+        ("Matérn 1/2", Box::new(Matern::new(Smoothness::Half, scale)?)),
+        ("Matérn 3/2", Box::new(Matern::new(Smoothness::ThreeHalves, scale)?)),
+        ("Matérn 5/2", Box::new(Matern::new(Smoothness::FiveHalves, scale)?)),
+        ("inverse multiquadric", Box::new(InverseMultiquadric::new(scale)?)),
+        ("rational quadratic", Box::new(quadratic)),
+        ("energy 1", Box::new(Energy::distance())),
+        ("energy 1.5", Box::new(Energy::new(1.5)?)),
+        ("polynomial 3", Box::new(Polynomial::new(3, 1.0 / (scale * scale), 1.0)?)),
+        ("bandwidths 1, 0.3, 0.1", Box::new(Mixture::of_bandwidths(&[scale, 0.3 * scale, 0.1 * scale])?)),
+        ("Gaussian × rational quadratic", Box::new(Times::new(gaussian, quadratic)?)),
+        ("Gaussian + polynomial", {
+            let square = Polynomial::new(2, 1.0 / (scale * scale), 0.0)?;
+            Box::new(Sum::new(vec![(1.0, Box::new(gaussian) as Box<dyn Kernel>), (0.1, Box::new(square))])?)
+        }),
+        ("Laplace × Gaussian", {
+            Box::new(Product::new(vec![
+                Box::new(Laplace::new(scale)?) as Box<dyn Kernel>,
+                Box::new(gaussian),
+            ])?)
+        }),
     ])
 }
 

@@ -51,6 +51,7 @@ impl Radial for Gaussian {
     fn radial_properties(&self) -> Properties {
         Properties {
             positive: true,
+            conditional: false,
             characteristic: true,
             translation_invariant: true,
             rotation_invariant: true,

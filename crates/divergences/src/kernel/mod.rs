@@ -4,14 +4,28 @@
 //! kernel of the distance alone implements [`Radial`] instead, on eight lanes at a time, and its sums become fused blocks
 //! of distance, kernel and reduction with explicit SIMD.
 
+mod algebra;
+mod bandwidth;
+mod energy;
 mod gaussian;
-mod pairs;
+mod laplace;
+mod matern;
+mod multiquadric;
+pub(crate) mod pairs;
+mod polynomial;
 mod radial;
 
+pub use algebra::{Mixture, Product, Sum, Times};
+pub use bandwidth::{Pairs, median_distance};
+pub use energy::Energy;
 pub use gaussian::Gaussian;
+pub use laplace::Laplace;
+pub use matern::{Matern, Smoothness};
+pub use multiquadric::{InverseMultiquadric, RationalQuadratic};
+pub use polynomial::Polynomial;
 pub use radial::Radial;
 
-use measures::{Empirical, Error, Points, Pullback, Result, parallel};
+use measures::{Error, Points, Pullback, Result, parallel};
 
 /// A symmetric kernel k(x, y) = k(y, x).
 ///
@@ -36,51 +50,90 @@ pub trait Kernel: Send + Sync {
         Pullback { values: x.rows().map(|row| self.value(row, row)).collect(), gradients }
     }
 
-    /// Σᵢⱼ wᵢ vⱼ k(xᵢ, yⱼ) over all pairs of two measures.
-    fn cross(&self, mu: &Empirical, nu: &Empirical) -> f64 {
-        parallel::sum_blocks(mu.len(), 64, |rows| {
+    /// The n×m table k(xᵢ, yⱼ), row-major: for small problems, and for tests that relabel the points.
+    fn matrix(&self, x: &Points, y: &Points) -> Vec<f64> {
+        let mut out = vec![0.0; x.len() * y.len()];
+        if !y.is_empty() {
+            parallel::fill_blocks(&mut out, y.len(), 8, |rows, out| {
+                for (i, out) in rows.zip(out.chunks_exact_mut(y.len())) {
+                    out.iter_mut().zip(y.rows()).for_each(|(out, y)| *out = self.value(x.row(i), y));
+                }
+            });
+        }
+        out
+    }
+
+    /// Σᵢⱼ wᵢ vⱼ k(xᵢ, yⱼ) over all pairs; weights may have any sign.
+    fn cross(&self, x: &Points, w: &[f64], y: &Points, v: &[f64]) -> f64 {
+        parallel::sum_blocks(x.len(), 64, |rows| {
             rows.map(|i| {
-                let x = mu.points().row(i);
-                let terms = nu.points().rows().zip(nu.weights()).map(|(y, v)| v * self.value(x, y));
-                mu.weights()[i] * terms.sum::<f64>()
+                let terms = y.rows().zip(v).map(|(y, v)| v * self.value(x.row(i), y));
+                w[i] * terms.sum::<f64>()
             })
             .sum()
         })
     }
 
     /// Σᵢⱼ wᵢ wⱼ k(xᵢ, xⱼ), the diagonal included; each pair is evaluated once.
-    fn energy(&self, mu: &Empirical) -> f64 {
-        parallel::sum_blocks(mu.len(), 64, |rows| {
+    fn energy(&self, x: &Points, w: &[f64]) -> f64 {
+        parallel::sum_blocks(x.len(), 64, |rows| {
             rows.map(|i| {
-                let (x, w) = (mu.points().row(i), mu.weights());
-                let pairs: f64 = (i + 1..mu.len()).map(|j| w[j] * self.value(x, mu.points().row(j))).sum();
-                w[i] * (w[i] * self.value(x, x) + 2.0 * pairs)
+                let pairs: f64 = (i + 1..x.len()).map(|j| w[j] * self.value(x.row(i), x.row(j))).sum();
+                w[i] * (w[i] * self.value(x.row(i), x.row(i)) + 2.0 * pairs)
             })
             .sum()
         })
     }
 
-    /// The mean embedding m(x) = Σⱼ wⱼ k(x, yⱼ) of a measure at every row of x, with its gradient.
-    fn embedding(&self, mu: &Empirical, x: &Points) -> Pullback {
+    /// m(x) = Σⱼ vⱼ k(x, yⱼ) at every row of x; weights may have any sign.
+    fn potential(&self, y: &Points, v: &[f64], x: &Points) -> Vec<f64> {
+        let mut out = vec![0.0; x.len()];
+        parallel::fill_blocks(&mut out, 1, 64, |rows, out| {
+            for (i, out) in rows.zip(out) {
+                *out = y.rows().zip(v).map(|(y, v)| v * self.value(x.row(i), y)).sum();
+            }
+        });
+        out
+    }
+
+    /// As [`Kernel::potential`], with the gradient of m.
+    fn embedding(&self, y: &Points, v: &[f64], x: &Points) -> Pullback {
         let dim = x.dim();
-        let mut joined = vec![0.0; x.len() * (dim + 1)];
-        parallel::fill_blocks(&mut joined, dim + 1, 64, |rows, out| {
+        let mut gradients = Points::zeros(x.len(), dim);
+        parallel::fill_blocks(gradients.as_mut_slice(), dim, 64, |rows, out| {
             let mut gradient = vec![0.0; dim];
-            for (i, out) in rows.zip(out.chunks_exact_mut(dim + 1)) {
-                let x = x.row(i);
-                for (y, w) in mu.points().rows().zip(mu.weights()) {
-                    out[0] += w * self.value(x, y);
-                    self.gradient(x, y, &mut gradient);
-                    out[1..].iter_mut().zip(&gradient).for_each(|(out, g)| *out += w * g);
+            for (i, out) in rows.zip(out.chunks_exact_mut(dim)) {
+                for (y, v) in y.rows().zip(v) {
+                    self.gradient(x.row(i), y, &mut gradient);
+                    out.iter_mut().zip(&gradient).for_each(|(out, g)| *out += v * g);
                 }
             }
         });
-        let gradients = Points::from_fn(x.len(), dim, |i, row| {
-            row.copy_from_slice(&joined[i * (dim + 1) + 1..(i + 1) * (dim + 1)]);
-        });
-        Pullback { values: joined.iter().step_by(dim + 1).copied().collect(), gradients }
+        Pullback { values: self.potential(y, v, x), gradients }
     }
 }
+
+/// The sums of a kernel that is a [`pairs::Profile`].
+macro_rules! fused_sums {
+    () => {
+        fn matrix(&self, x: &measures::Points, y: &measures::Points) -> Vec<f64> {
+            $crate::kernel::pairs::matrix(self, x, y)
+        }
+        fn cross(&self, x: &measures::Points, w: &[f64], y: &measures::Points, v: &[f64]) -> f64 {
+            $crate::kernel::pairs::cross(self, x, w, y, v)
+        }
+        fn energy(&self, x: &measures::Points, w: &[f64]) -> f64 {
+            $crate::kernel::pairs::energy(self, x, w)
+        }
+        fn potential(&self, y: &measures::Points, v: &[f64], x: &measures::Points) -> Vec<f64> {
+            $crate::kernel::pairs::potential(self, y, v, x)
+        }
+        fn embedding(&self, y: &measures::Points, v: &[f64], x: &measures::Points) -> measures::Pullback {
+            $crate::kernel::pairs::embedding(self, y, v, x)
+        }
+    };
+}
+use fused_sums;
 
 /// What a kernel k tells about ‖μ − ν‖² in its space.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -89,6 +142,8 @@ pub trait Kernel: Send + Sync {
 pub struct Properties {
     /// Σ cᵢcⱼ k(xᵢ, xⱼ) ≥ 0 whenever Σ cᵢ = 0: the MMD is non-negative and its root a (pseudo-)metric.
     pub positive: bool,
+    /// The inequality needs Σ cᵢ = 0: the kernel is only conditionally positive definite, and no factor of a product.
+    pub conditional: bool,
     /// The MMD of different measures is positive.
     pub characteristic: bool,
     /// k(x + a, y + a) = k(x, y).
@@ -115,14 +170,20 @@ impl Kernel for Box<dyn Kernel> {
     fn diagonal(&self, x: &Points) -> Pullback {
         (**self).diagonal(x)
     }
-    fn cross(&self, mu: &Empirical, nu: &Empirical) -> f64 {
-        (**self).cross(mu, nu)
+    fn matrix(&self, x: &Points, y: &Points) -> Vec<f64> {
+        (**self).matrix(x, y)
     }
-    fn energy(&self, mu: &Empirical) -> f64 {
-        (**self).energy(mu)
+    fn cross(&self, x: &Points, w: &[f64], y: &Points, v: &[f64]) -> f64 {
+        (**self).cross(x, w, y, v)
     }
-    fn embedding(&self, mu: &Empirical, x: &Points) -> Pullback {
-        (**self).embedding(mu, x)
+    fn energy(&self, x: &Points, w: &[f64]) -> f64 {
+        (**self).energy(x, w)
+    }
+    fn potential(&self, y: &Points, v: &[f64], x: &Points) -> Vec<f64> {
+        (**self).potential(y, v, x)
+    }
+    fn embedding(&self, y: &Points, v: &[f64], x: &Points) -> Pullback {
+        (**self).embedding(y, v, x)
     }
 }
 

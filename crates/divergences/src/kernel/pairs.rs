@@ -1,24 +1,184 @@
-//! Fused sums of a radial kernel over pairs of points: distances, kernel and reduction in registers, no matrix.
+//! Fused sums over pairs of points: statistic of the pair, kernel and reduction in registers, no matrix.
 //!
-//! Lanes are eight points of one measure, packed coordinate by coordinate; the other measure's points are broadcast, four
-//! at a time. Distances are sums of squared differences, which do not cancel.
+//! Lanes are eight points at which a sum is wanted, packed coordinate by coordinate; the points that are summed over are
+//! broadcast, eight at a time: eight independent chains hide the latency of the arithmetic. Distances are sums of
+//! differences, which do not cancel (and cost no more than |x|² + |y|² − 2⟨x, y⟩ where additions and fused
+//! multiply–adds have ports of their own). The order of every sum is fixed by the numbers of points alone.
 
-use super::Radial;
 use crate::packed::{Packed, ROWS, pack_weights, pullback_blocks};
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
-use measures::{Empirical, Points, Pullback, parallel};
+use measures::{Points, Pullback, parallel};
+use std::ops::Range;
 
-/// Points that are broadcast together: independent chains enough to hide the latency of the exponential.
-const TILE: usize = 4;
+/// What of a pair (x, y) a kernel is a function of: a sum over the coordinates.
+pub(crate) trait Statistic: Copy + Send + Sync {
+    /// The sum with one more coordinate.
+    fn accumulate<L: Lanes>(x: F64s<L>, y: F64s<L>, sum: F64s<L>) -> F64s<L>;
 
-/// φ and its slope at one squared distance, with the bits of the lanes.
-pub(super) fn one<R: Radial>(kernel: R, r2: f64) -> (f64, f64) {
-    dispatch(One(kernel, r2))
+    /// The derivative of a coordinate's term in x, up to the factor that the slope of the profile contains.
+    fn direction<L: Lanes>(x: F64s<L>, y: F64s<L>) -> F64s<L>;
 }
 
-struct One<R>(R, f64);
+/// Σ (xⱼ − yⱼ)², of direction x − y (the slope contains the two).
+#[derive(Clone, Copy)]
+pub(crate) struct SquaredDistance;
 
-impl<R: Radial> LaneOp for One<R> {
+impl Statistic for SquaredDistance {
+    #[inline(always)]
+    fn accumulate<L: Lanes>(x: F64s<L>, y: F64s<L>, sum: F64s<L>) -> F64s<L> {
+        let difference = x - y;
+        difference.mul_add(difference, sum)
+    }
+    #[inline(always)]
+    fn direction<L: Lanes>(x: F64s<L>, y: F64s<L>) -> F64s<L> {
+        x - y
+    }
+}
+
+/// Σ |xⱼ − yⱼ|, of direction sign(xⱼ − yⱼ), which is 0 at 0.
+#[derive(Clone, Copy)]
+pub(crate) struct AbsoluteDistance;
+
+impl Statistic for AbsoluteDistance {
+    #[inline(always)]
+    fn accumulate<L: Lanes>(x: F64s<L>, y: F64s<L>, sum: F64s<L>) -> F64s<L> {
+        sum + (x - y).abs()
+    }
+    #[inline(always)]
+    fn direction<L: Lanes>(x: F64s<L>, y: F64s<L>) -> F64s<L> {
+        let (one, zero) = (F64s::splat(x.lanes(), 1.0), F64s::splat(x.lanes(), 0.0));
+        x.if_less(y, -one, y.if_less(x, one, zero))
+    }
+}
+
+/// ⟨x, y⟩, of direction y.
+#[derive(Clone, Copy)]
+pub(crate) struct InnerProduct;
+
+impl Statistic for InnerProduct {
+    #[inline(always)]
+    fn accumulate<L: Lanes>(x: F64s<L>, y: F64s<L>, sum: F64s<L>) -> F64s<L> {
+        x.mul_add(y, sum)
+    }
+    #[inline(always)]
+    fn direction<L: Lanes>(_: F64s<L>, y: F64s<L>) -> F64s<L> {
+        y
+    }
+}
+
+/// A function of the statistic, with the factor that times the direction is ∇ₓk.
+pub(crate) trait Profile: Send + Sync {
+    type Of: Statistic;
+    fn phi<L: Lanes>(&self, lanes: L, s: F64s<L>) -> F64s<L>;
+    fn phi_and_slope<L: Lanes>(&self, lanes: L, s: F64s<L>) -> (F64s<L>, F64s<L>);
+}
+
+/// The statistic of the eight broadcast points of `y` with the eight points of `x` in the lanes.
+#[inline(always)]
+fn statistics<S: Statistic, L: Lanes>(lanes: L, x: &[[f64; WIDTH]], y: &[[f64; WIDTH]]) -> [F64s<L>; WIDTH] {
+    let mut sums = [F64s::splat(lanes, 0.0); WIDTH];
+    for (x, y) in x.iter().zip(y) {
+        let x = F64s::load(lanes, x);
+        for t in 0..WIDTH {
+            sums[t] = S::accumulate(x, F64s::splat(lanes, y[t]), sums[t]);
+        }
+    }
+    sums
+}
+
+/// Groups of the points summed over that stay in the second-level cache while eight rows after the other pass by.
+const Y_TILE: usize = 32;
+
+/// Adds Σⱼ vⱼ k(x, yⱼ) over some groups of y to the value of every x.
+struct ValueSums<'a, P> {
+    profile: &'a P,
+    x: &'a Packed,
+    y: &'a Packed,
+    v: &'a [[f64; WIDTH]],
+    groups: Range<usize>,
+    values: &'a mut [[f64; WIDTH]],
+}
+
+impl<P: Profile> LaneOp for ValueSums<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let mut start = self.groups.start;
+        while start < self.groups.end {
+            let end = (start + Y_TILE).min(self.groups.end);
+            for g in 0..self.x.len() {
+                let x = self.x.group(g);
+                let mut total = F64s::load(lanes, &self.values[g]);
+                for h in start..end {
+                    let s = statistics::<P::Of, L>(lanes, x, self.y.group(h));
+                    for t in 0..WIDTH {
+                        let v = F64s::splat(lanes, self.v[h][t]);
+                        total = v.mul_add(self.profile.phi(lanes, s[t]), total);
+                    }
+                }
+                total.store(&mut self.values[g]);
+            }
+            start = end;
+        }
+    }
+}
+
+/// As [`ValueSums`], with the gradient in x.
+struct GradientSums<'a, P> {
+    profile: &'a P,
+    x: &'a Packed,
+    y: &'a Packed,
+    v: &'a [[f64; WIDTH]],
+    values: &'a mut [[f64; WIDTH]],
+    gradients: &'a mut [[f64; WIDTH]],
+}
+
+impl<P: Profile> LaneOp for GradientSums<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        let (dim, mut start) = (self.gradients.len() / self.values.len(), 0);
+        while start < self.y.len() {
+            let end = (start + Y_TILE).min(self.y.len());
+            for g in 0..self.x.len() {
+                let x = self.x.group(g);
+                let gradient = &mut self.gradients[g * dim..(g + 1) * dim];
+                let mut total = F64s::load(lanes, &self.values[g]);
+                for h in start..end {
+                    let y = self.y.group(h);
+                    let mut slopes = statistics::<P::Of, L>(lanes, x, y);
+                    for t in 0..WIDTH {
+                        let v = F64s::splat(lanes, self.v[h][t]);
+                        let (value, slope) = self.profile.phi_and_slope(lanes, slopes[t]);
+                        total = v.mul_add(value, total);
+                        slopes[t] = v * slope;
+                    }
+                    for ((out, x), y) in gradient.iter_mut().zip(x).zip(y) {
+                        let x = F64s::load(lanes, x);
+                        let mut sum = F64s::load(lanes, out);
+                        for t in 0..WIDTH {
+                            sum = slopes[t].mul_add(P::Of::direction(x, F64s::splat(lanes, y[t])), sum);
+                        }
+                        sum.store(out);
+                    }
+                }
+                total.store(&mut self.values[g]);
+            }
+            start = end;
+        }
+    }
+}
+
+/// The kernel and its slope at one value of the statistic, with the bits of the lanes.
+pub(crate) fn one<P: Profile>(profile: &P, s: f64) -> (f64, f64) {
+    dispatch(One(profile, s))
+}
+
+struct One<'a, P>(&'a P, f64);
+
+impl<P: Profile> LaneOp for One<'_, P> {
     type Output = (f64, f64);
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> (f64, f64) {
@@ -27,180 +187,96 @@ impl<R: Radial> LaneOp for One<R> {
     }
 }
 
+/// Σᵢ wᵢ mᵢ over the rows of a block.
+fn dot(w: &[f64], m: &[[f64; WIDTH]]) -> f64 {
+    w.iter().zip(m.as_flattened()).map(|(w, m)| w * m).sum()
+}
+
 /// Σᵢⱼ wᵢ vⱼ k(xᵢ, yⱼ).
-pub(super) fn cross<R: Radial>(kernel: R, mu: &Empirical, nu: &Empirical) -> f64 {
-    let packed = Packed::new(nu.points());
-    let weights = pack_weights(nu.weights());
-    parallel::sum_blocks(mu.len(), ROWS, |rows| {
-        let dim = mu.points().dim();
-        dispatch(RowSums {
-            kernel,
-            dim,
-            x: &mu.points().as_slice()[rows.start * dim..rows.end * dim],
-            w: &mu.weights()[rows],
-            y: &packed,
-            v: &weights,
-            groups: 0..packed.len(),
-        })
+pub(crate) fn cross<P: Profile>(profile: &P, x: &Points, w: &[f64], y: &Points, v: &[f64]) -> f64 {
+    let (y, v) = (Packed::new(y), pack_weights(v));
+    parallel::sum_blocks(x.len(), ROWS, |rows| {
+        let block = Packed::rows(x, rows.clone());
+        let mut values = vec![[0.0; WIDTH]; block.len()];
+        dispatch(ValueSums { profile, x: &block, y: &y, v: &v, groups: 0..y.len(), values: &mut values });
+        dot(&w[rows], &values)
     })
 }
 
 /// Σᵢⱼ wᵢ wⱼ k(xᵢ, xⱼ): blocks of rows against themselves, and twice against the rows after them.
-pub(super) fn energy<R: Radial>(kernel: R, mu: &Empirical) -> f64 {
-    let packed = Packed::new(mu.points());
-    let weights = pack_weights(mu.weights());
-    let dim = mu.points().dim();
-    // small enough for the square on the diagonal, of which both halves are evaluated, not to matter
-    let block = (mu.len() / 64).clamp(TILE * WIDTH, ROWS).next_multiple_of(WIDTH);
-    parallel::sum_blocks(mu.len(), block, |rows| {
+pub(crate) fn energy<P: Profile>(profile: &P, x: &Points, w: &[f64]) -> f64 {
+    let (y, v) = (Packed::new(x), pack_weights(w));
+    // small, for both halves of the square on the diagonal are evaluated
+    let block = (x.len() / 64).clamp(4 * WIDTH, ROWS).next_multiple_of(WIDTH);
+    parallel::sum_blocks(x.len(), block, |rows| {
         let (start, end) = (rows.start / WIDTH, rows.end.div_ceil(WIDTH));
-        let sums = |groups: std::ops::Range<usize>| RowSums {
-            kernel,
-            dim,
-            x: &mu.points().as_slice()[rows.start * dim..rows.end * dim],
-            w: &mu.weights()[rows.clone()],
-            y: &packed,
-            v: &weights,
-            groups,
+        let block = Packed::rows(x, rows.clone());
+        let sum = |groups: Range<usize>| {
+            let mut values = vec![[0.0; WIDTH]; block.len()];
+            dispatch(ValueSums { profile, x: &block, y: &y, v: &v, groups, values: &mut values });
+            dot(&w[rows.clone()], &values)
         };
-        dispatch(sums(start..end)) + 2.0 * dispatch(sums(end..packed.len()))
+        sum(start..end) + 2.0 * sum(end..y.len())
     })
 }
 
-/// Σ over a block of rows and some groups of w·v·k.
-struct RowSums<'a, R> {
-    kernel: R,
-    dim: usize,
-    x: &'a [f64],
-    w: &'a [f64],
-    y: &'a Packed,
-    v: &'a [[f64; WIDTH]],
-    groups: std::ops::Range<usize>,
+/// Σⱼ vⱼ k(x, yⱼ) at every row of x.
+pub(crate) fn potential<P: Profile>(profile: &P, y: &Points, v: &[f64], x: &Points) -> Vec<f64> {
+    let (y, v) = (Packed::new(y), pack_weights(v));
+    let mut out = vec![0.0; x.len()];
+    parallel::fill_blocks(&mut out, 1, ROWS, |rows, out| {
+        let block = Packed::rows(x, rows);
+        let mut values = vec![[0.0; WIDTH]; block.len()];
+        dispatch(ValueSums { profile, x: &block, y: &y, v: &v, groups: 0..y.len(), values: &mut values });
+        out.copy_from_slice(&values.as_flattened()[..out.len()]);
+    });
+    out
 }
 
-impl<R: Radial> LaneOp for RowSums<'_, R> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> f64 {
-        let mut total = F64s::splat(lanes, 0.0);
-        let whole = self.w.len() / TILE * TILE;
-        for i in (0..whole).step_by(TILE) {
-            total = total + self.tile::<L, TILE>(lanes, i);
-        }
-        for i in whole..self.w.len() {
-            total = total + self.tile::<L, 1>(lanes, i);
-        }
-        total.sum()
-    }
-}
-
-impl<R: Radial> RowSums<'_, R> {
-    #[inline(always)]
-    fn tile<L: Lanes, const T: usize>(&self, lanes: L, i: usize) -> F64s<L> {
-        let mut rows: [&[f64]; T] = [&[]; T];
-        for t in 0..T {
-            rows[t] = &self.x[(i + t) * self.dim..(i + t + 1) * self.dim];
-        }
-        let mut sums = [F64s::splat(lanes, 0.0); T];
-        for g in self.groups.clone() {
-            let r2 = squared_distances(lanes, &rows, self.y.group(g));
-            let v = F64s::load(lanes, &self.v[g]);
-            for t in 0..T {
-                sums[t] = v.mul_add(self.kernel.phi(lanes, r2[t]), sums[t]);
-            }
-        }
-        let mut total = F64s::splat(lanes, 0.0);
-        for t in 0..T {
-            total = F64s::splat(lanes, self.w[i + t]).mul_add(sums[t], total);
-        }
-        total
-    }
-}
-
-/// ‖x_t − y‖² for T broadcast rows and the eight points of a group.
-#[inline(always)]
-fn squared_distances<L: Lanes, const T: usize>(
-    lanes: L,
-    rows: &[&[f64]; T],
-    group: &[[f64; WIDTH]],
-) -> [F64s<L>; T] {
-    let mut r2 = [F64s::splat(lanes, 0.0); T];
-    for (j, y) in group.iter().enumerate() {
-        let y = F64s::load(lanes, y);
-        for t in 0..T {
-            let difference = F64s::splat(lanes, rows[t][j]) - y;
-            r2[t] = difference.mul_add(difference, r2[t]);
-        }
-    }
-    r2
-}
-
-/// m(x) = Σⱼ vⱼ k(x, yⱼ) and its gradient at every row of x: lanes are rows of x, points of the measure are broadcast.
-pub(super) fn embedding<R: Radial>(kernel: R, nu: &Empirical, x: &Points) -> Pullback {
+/// Σⱼ vⱼ k(x, yⱼ) and its gradient at every row of x.
+pub(crate) fn embedding<P: Profile>(profile: &P, y: &Points, v: &[f64], x: &Points) -> Pullback {
+    let (y, v) = (Packed::new(y), pack_weights(v));
     pullback_blocks(x, ROWS, |points, values, gradients| {
-        dispatch(Embedding { kernel, y: nu.points().as_slice(), v: nu.weights(), points, values, gradients });
+        dispatch(GradientSums { profile, x: points, y: &y, v: &v, values, gradients });
     })
 }
 
-struct Embedding<'a, R> {
-    kernel: R,
-    y: &'a [f64],
-    v: &'a [f64],
-    points: &'a Packed,
-    values: &'a mut [[f64; WIDTH]],
-    gradients: &'a mut [[f64; WIDTH]],
+/// The n×m table k(xᵢ, yⱼ), row-major.
+pub(crate) fn matrix<P: Profile>(profile: &P, x: &Points, y: &Points) -> Vec<f64> {
+    let columns = Packed::new(y);
+    let mut out = vec![0.0; x.len() * y.len()];
+    if y.is_empty() {
+        return out;
+    }
+    parallel::fill_blocks(&mut out, y.len(), WIDTH, |rows, out| {
+        dispatch(Table { profile, x: &Packed::rows(x, rows), y: &columns, width: y.len(), out });
+    });
+    out
 }
 
-impl<R: Radial> LaneOp for Embedding<'_, R> {
+/// Rows of the table: here lanes are columns.
+struct Table<'a, P> {
+    profile: &'a P,
+    x: &'a Packed,
+    y: &'a Packed,
+    width: usize,
+    out: &'a mut [f64],
+}
+
+impl<P: Profile> LaneOp for Table<'_, P> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(mut self, lanes: L) {
-        for g in 0..self.points.len() {
-            let mut total = F64s::splat(lanes, 0.0);
-            let whole = self.v.len() / TILE * TILE;
-            for j in (0..whole).step_by(TILE) {
-                total = self.tile::<L, TILE>(lanes, g, j, total);
+    fn run<L: Lanes>(self, lanes: L) {
+        for h in 0..self.y.len() {
+            // statistics are symmetric, bit for bit
+            let s = statistics::<P::Of, L>(lanes, self.y.group(h), self.x.group(0));
+            for (t, row) in self.out.chunks_exact_mut(self.width).enumerate() {
+                let values = self.profile.phi(lanes, s[t]).to_array();
+                let row = &mut row[h * WIDTH..];
+                let count = row.len().min(WIDTH);
+                row[..count].copy_from_slice(&values[..count]);
             }
-            for j in whole..self.v.len() {
-                total = self.tile::<L, 1>(lanes, g, j, total);
-            }
-            total.store(&mut self.values[g]);
         }
-    }
-}
-
-impl<R: Radial> Embedding<'_, R> {
-    #[inline(always)]
-    fn tile<L: Lanes, const T: usize>(
-        &mut self,
-        lanes: L,
-        g: usize,
-        j: usize,
-        mut total: F64s<L>,
-    ) -> F64s<L> {
-        let group = self.points.group(g);
-        let dim = group.len();
-        let mut rows: [&[f64]; T] = [&[]; T];
-        for t in 0..T {
-            rows[t] = &self.y[(j + t) * dim..(j + t + 1) * dim];
-        }
-        let mut slopes = squared_distances(lanes, &rows, group);
-        for t in 0..T {
-            let v = F64s::splat(lanes, self.v[j + t]);
-            let (value, slope) = self.kernel.phi_and_slope(lanes, slopes[t]);
-            total = v.mul_add(value, total);
-            slopes[t] = v * slope;
-        }
-        for (c, out) in self.gradients[g * dim..(g + 1) * dim].iter_mut().enumerate() {
-            let x = F64s::load(lanes, &group[c]);
-            let mut sum = F64s::load(lanes, out);
-            for t in 0..T {
-                sum = slopes[t].mul_add(x - F64s::splat(lanes, rows[t][c]), sum);
-            }
-            sum.store(out);
-        }
-        total
     }
 }

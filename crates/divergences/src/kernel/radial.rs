@@ -1,14 +1,14 @@
 //! Kernels of the distance alone, evaluated on eight lanes.
 
-use super::pairs;
+use super::pairs::{self, Profile, SquaredDistance};
 use super::{Kernel, Properties};
 use measures::lanes::{F64s, Lanes};
-use measures::{Empirical, Points, Pullback};
+use measures::{Points, Pullback};
 
 /// k(x, y) = φ(‖x − y‖²) as a function of the squared distance, on eight lanes.
 ///
 /// Implementations are `#[inline(always)]`; see `measures::lanes`.
-pub trait Radial: Copy + Send + Sync {
+pub trait Radial: Clone + Send + Sync {
     /// φ(r²) for r² ≥ 0, which may be +∞.
     fn phi<L: Lanes>(&self, lanes: L, r2: F64s<L>) -> F64s<L>;
 
@@ -19,13 +19,27 @@ pub trait Radial: Copy + Send + Sync {
     fn radial_properties(&self) -> Properties;
 }
 
+impl<R: Radial> Profile for R {
+    type Of = SquaredDistance;
+
+    #[inline(always)]
+    fn phi<L: Lanes>(&self, lanes: L, s: F64s<L>) -> F64s<L> {
+        Radial::phi(self, lanes, s)
+    }
+
+    #[inline(always)]
+    fn phi_and_slope<L: Lanes>(&self, lanes: L, s: F64s<L>) -> (F64s<L>, F64s<L>) {
+        Radial::phi_and_slope(self, lanes, s)
+    }
+}
+
 impl<R: Radial> Kernel for R {
     fn value(&self, x: &[f64], y: &[f64]) -> f64 {
-        pairs::one(*self, squared_distance(x, y)).0
+        pairs::one(self, squared_distance(x, y)).0
     }
 
     fn gradient(&self, x: &[f64], y: &[f64], out: &mut [f64]) {
-        let slope = pairs::one(*self, squared_distance(x, y)).1;
+        let slope = pairs::one(self, squared_distance(x, y)).1;
         for ((out, x), y) in out.iter_mut().zip(x).zip(y) {
             *out = slope * (x - y);
         }
@@ -37,21 +51,15 @@ impl<R: Radial> Kernel for R {
 
     /// φ(0), a constant.
     fn diagonal(&self, x: &Points) -> Pullback {
-        let value = pairs::one(*self, 0.0).0;
-        Pullback { values: vec![value; x.len()], gradients: Points::zeros(x.len(), x.dim()) }
+        constant_diagonal(pairs::one(self, 0.0).0, x)
     }
 
-    fn cross(&self, mu: &Empirical, nu: &Empirical) -> f64 {
-        pairs::cross(*self, mu, nu)
-    }
+    super::fused_sums!();
+}
 
-    fn energy(&self, mu: &Empirical) -> f64 {
-        pairs::energy(*self, mu)
-    }
-
-    fn embedding(&self, mu: &Empirical, x: &Points) -> Pullback {
-        pairs::embedding(*self, mu, x)
-    }
+/// A diagonal that is the same number everywhere.
+pub(crate) fn constant_diagonal(value: f64, x: &Points) -> Pullback {
+    Pullback { values: vec![value; x.len()], gradients: Points::zeros(x.len(), x.dim()) }
 }
 
 fn squared_distance(x: &[f64], y: &[f64]) -> f64 {

@@ -23,6 +23,12 @@ impl<L: Lanes> F64s<L> {
         F64s { lanes, v: lanes.load(x) }
     }
 
+    /// The instruction set.
+    #[inline(always)]
+    pub fn lanes(self) -> L {
+        self.lanes
+    }
+
     /// Writes the eight numbers.
     #[inline(always)]
     pub fn store(self, out: &mut [f64; WIDTH]) {
