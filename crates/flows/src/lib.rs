@@ -4,6 +4,7 @@ mod error;
 pub mod field;
 pub mod ode;
 pub mod path;
+pub mod sde;
 mod state;
 
 pub use error::{Error, FieldError, Result};

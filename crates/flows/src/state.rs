@@ -74,6 +74,11 @@ pub trait State: Clone {
     /// Whether every coordinate of a row is finite, for every row.
     fn finite_rows(&self) -> Vec<bool>;
 
+    /// Whether every row is finite.
+    fn all_finite(&self) -> bool {
+        self.finite_rows().iter().all(|finite| *finite)
+    }
+
     /// `self = y + h·Σ_j a_j x_j`, or without y when it is none, row by row: one pass where a state can do it in one.
     ///
     /// # Panics
@@ -146,6 +151,11 @@ impl State for Points {
 
     fn finite_rows(&self) -> Vec<bool> {
         self.rows().map(|row| row.iter().all(|v| v.is_finite())).collect()
+    }
+
+    fn all_finite(&self) -> bool {
+        // 0·x is zero for a finite x and NaN else.
+        self.as_slice().iter().map(|x| 0.0 * x).sum::<f64>() == 0.0
     }
 
     fn combine(&mut self, y: Option<&Self>, h: Clock<'_>, terms: &[(f64, &Self)]) {

@@ -53,3 +53,42 @@ fn probes() {
         out.iter().map(|v| v.to_bits()).collect()
     });
 }
+
+#[test]
+fn stochastic_runs() {
+    use flows::sde::{
+        Additive, BrownianTree, EulerMaruyama, OrnsteinUhlenbeckProcess, Sde, Sra1, WhiteNoise,
+    };
+    let drift = Pointwise::autonomous(2, |x, v| (v[0], v[1]) = (x[1] - x[0], -x[1].powi(3)));
+    let equation = Additive::constant(drift, 0.7).unwrap();
+    let x = cloud(3_000);
+    same_bits("SRA1 on a tree", || {
+        let tree = BrownianTree::new(Seed::new(3), 0.0, 1.0, 2).unwrap();
+        bits(&Sde::fixed(Sra1, 20).unwrap().solve(&equation, &tree, &x, 0.0, 1.0).unwrap().end)
+    });
+    same_bits("Euler–Maruyama on white noise", || {
+        let noise = WhiteNoise::new(Seed::new(3));
+        bits(&Sde::fixed(EulerMaruyama, 20).unwrap().solve(&equation, &noise, &x, 0.0, 1.0).unwrap().end)
+    });
+    same_bits("exact Ornstein–Uhlenbeck", || {
+        bits(&OrnsteinUhlenbeckProcess::standard(2).step(&x, 0.3, Seed::new(4), 7).unwrap())
+    });
+}
+
+#[test]
+fn interpolants_and_pairs() {
+    use flows::measures::Coupling;
+    use flows::path::{Interpolant, Linear, Pairs};
+    let (x0, x1) = (cloud(5_000), cloud(5_000));
+    same_bits("interpolant", || {
+        let reverse = |a: &Points, _: &Points| Coupling::permutation(&(0..a.len()).rev().collect::<Vec<_>>());
+        let pairs = Pairs::minibatch(&x0, &x1, 100, reverse, Seed::new(1)).unwrap();
+        let interpolant = Interpolant::new(Linear).with_latent(1.0).unwrap();
+        bits(
+            &interpolant
+                .draw(flows::Clock::Shared(0.3), &pairs.x0, &pairs.x1, Seed::new(2))
+                .unwrap()
+                .velocity,
+        )
+    });
+}

@@ -5,6 +5,7 @@
 //! for others, so that a few stiff particles cost their own steps and not those of the cloud.
 
 mod bogacki_shampine;
+mod check;
 mod controller;
 mod dense;
 mod dop853;
@@ -25,6 +26,8 @@ mod stepper;
 mod tableau;
 mod trajectory;
 mod tsitouras;
+
+pub(crate) use check::{check_ends, check_mesh, check_start, checked};
 
 pub use bogacki_shampine::BOGACKI_SHAMPINE;
 pub use controller::{Controller, Decision, Memory, Pid};

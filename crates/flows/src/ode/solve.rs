@@ -1,10 +1,11 @@
 //! The solver of eq. (7): a method, a pace, what to look at on the way.
 
+use super::check::{check_ends, check_mesh, check_start, checked};
 use super::controller::{Controller, Pid};
 use super::drive::{Driver, Pace, Task};
 use super::event::Event;
 use super::stepper::Stepper;
-use super::trajectory::{Status, Trajectory};
+use super::trajectory::Trajectory;
 use crate::error::{Error, Result};
 use crate::field::VelocityField;
 use crate::state::State;
@@ -73,17 +74,7 @@ impl<'a, S: State> Ode<'a, S> {
     /// # Errors
     /// Fewer than two times, one that is not finite, or times that do not go strictly one way.
     pub fn on_mesh(stepper: impl Stepper<S> + 'a, mesh: Vec<f64>) -> Result<Self> {
-        if mesh.len() < 2 {
-            return Err(measures::Error::TooFew { what: "mesh", at_least: 2, got: mesh.len() }.into());
-        }
-        measures::check_finite("mesh", &mesh)?;
-        let forward = mesh[1] > mesh[0];
-        if let Some(k) = mesh.windows(2).position(|w| w[0] == w[1] || (w[1] > w[0]) != forward) {
-            let must = "beyond the time before it, in the direction of the mesh";
-            return Err(
-                measures::Error::Entry { what: "mesh", index: k + 1, value: mesh[k + 1], must }.into()
-            );
-        }
+        check_mesh(&mesh)?;
         Ok(Ode::with(stepper, Steps::Mesh(mesh)))
     }
 
@@ -176,7 +167,7 @@ impl<'a, S: State> Ode<'a, S> {
     /// # Errors
     /// Only what was wrong from the start: `t0` = `t1` or one not finite, no row, a row that is not finite, times to save
     /// outside the interval or out of order, a field that refuses every row at `t0`, particles that interact with an
-    /// event or a pace of their own. What goes wrong on the way is a [`Status`].
+    /// event or a pace of their own. What goes wrong on the way is a [`Status`](super::Status).
     pub fn solve<F>(&self, field: &F, x0: &S, t0: f64, t1: f64) -> Result<Trajectory<S>>
     where
         S: Send + Sync,
@@ -212,20 +203,7 @@ impl<'a, S: State> Ode<'a, S> {
     }
 
     fn task(&self, field: &impl VelocityField<S>, x0: &S, t0: f64, t1: f64) -> Result<Task<'_, S>> {
-        for (what, value) in [("t0", t0), ("t1", t1)] {
-            if !value.is_finite() {
-                return Err(measures::Error::Parameter { what, value, must: "finite" }.into());
-            }
-        }
-        if t0 == t1 {
-            return Err(Error::EmptyInterval { t: t0 });
-        }
-        if x0.rows() == 0 {
-            return Err(measures::Error::TooFew { what: "particles", at_least: 1, got: 0 }.into());
-        }
-        if let Some(row) = x0.finite_rows().iter().position(|finite| !finite) {
-            return Err(Error::Start { row });
-        }
+        check_start(x0, t0, t1)?;
         self.check_save_at(t0, t1)?;
         let pace = match &self.steps {
             Steps::Count(count) => {
@@ -233,12 +211,7 @@ impl<'a, S: State> Ode<'a, S> {
                 Pace::Mesh((0..*count).map(at).chain([t1]).collect())
             }
             Steps::Mesh(mesh) => {
-                let (first, last) = (mesh[0], mesh[mesh.len() - 1]);
-                for (what, t, end) in [("t0", t0, first), ("t1", t1, last)] {
-                    if t != end {
-                        return Err(Error::Time { what, t, low: end, high: end });
-                    }
-                }
+                check_ends(mesh, t0, t1)?;
                 Pace::Mesh(mesh.clone())
             }
             Steps::Adaptive { rtol, atol, controller, shared } => Pace::Adaptive {
@@ -278,13 +251,4 @@ impl<'a, S: State> Ode<'a, S> {
         }
         Ok(())
     }
-}
-
-/// A field that refused every row before any had moved was wrong from the start.
-fn checked<S>(mut run: Trajectory<S>, t: f64) -> Result<Trajectory<S>> {
-    let stuck = run.status.iter().zip(&run.counts).all(|(s, c)| *s == Status::Field && c.accepted == 0);
-    if stuck && !run.failures.is_empty() {
-        return Err(Error::Field { t, source: run.failures.swap_remove(0).1 });
-    }
-    Ok(run)
 }
