@@ -12,7 +12,7 @@
 //!
 //! | solver | problem | cost | memory |
 //! |---|---|---|---|
-//! | [`line`] | one dimension, \|x − y\|^p, p ≥ 1 | O(n log n) | O(n) |
+//! | [`mod@line`] | one dimension, \|x − y\|^p, p ≥ 1 | O(n log n) | O(n) |
 //! | [`solve`] | any cost, weights and sizes, exactly | pricing O(n m) a round | O(n + m) |
 //! | [`Sinkhorn`] | entropic, any cost, weights and sizes, to a marginal error | O(n m) a sweep | O(n + m) |
 //! | [`SinkhornDivergence`] | the same without its bias, with gradient | O(n m + n² + m²) a sweep | O(n + m) |

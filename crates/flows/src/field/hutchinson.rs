@@ -7,7 +7,7 @@ use measures::{Points, Seed, check_len};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// The law of the probes u of a trace estimate; both have E[uuᵀ] = I.
+/// The law of the probes u of a trace estimate; both have E\[uuᵀ\] = I.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Probe {

@@ -97,7 +97,7 @@ impl Density for Funnel {
             .collect())
     }
 
-    /// The conditional widths have E[log] = 0, so it is that of N(0, s²) ⊗ N(0, I).
+    /// The conditional widths have E\[log\] = 0, so it is that of N(0, s²) ⊗ N(0, I).
     fn entropy(&self) -> Option<f64> {
         Some(0.5 * self.dim as f64 * (1.0 + TAU.ln()) + self.deviation.ln())
     }
