@@ -11,6 +11,12 @@ pub enum Error {
     /// A precondition of the native crates is broken.
     #[error(transparent)]
     Measures(#[from] measures::Error),
+    /// A precondition of paths and solvers is broken.
+    #[error(transparent)]
+    Flows(#[from] flows::Error),
+    /// A solver stopped before the end of its interval.
+    #[error("{0}")]
+    Unfinished(#[from] flows::ode::Unfinished),
     /// libtorch refused an operation.
     #[error("libtorch: {message}")]
     Torch {

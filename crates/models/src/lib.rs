@@ -22,13 +22,13 @@ mod train;
 
 pub use average::Average;
 pub use error::{Error, Result};
-pub use generators::{Generator, MapConfig, OneStep, load};
+pub use generators::{FlowAbout, FlowModel, Generator, MapConfig, OneStep, Rule, SolverConfig, load};
 pub use guard::{device, device_name, guard, set_threads};
 pub use method::{Method, Moment, Setup};
 pub use noise::{Law, Noise};
 pub use persist::Persist;
 pub use scaler::Scaler;
-pub use source::{Data, Draws, Source, overview};
+pub use source::{Between, Data, Draws, Source, overview};
 pub use tensor::Precision;
 pub use train::{Event, Listener, Outcome, Status, TrainConfig, Trainer, Watch};
 

@@ -21,13 +21,12 @@ pub enum Algorithm {
 }
 
 /// The factor on the learning rate as training goes on, after the warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Schedule {
     /// Always 1.
-    #[default]
-    Constant,
+    Constant {},
     /// From 1 down to `floor` along half a cosine.
     Cosine {
         /// The factor at the end, between 0 and 1.
@@ -47,6 +46,12 @@ pub enum Schedule {
         /// The factor at each change.
         factor: f64,
     },
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Schedule::Constant {}
+    }
 }
 
 /// An optimiser: Adam or AdamW, with clipping, warm-up and schedule.
@@ -84,7 +89,7 @@ impl Default for OptimConfig {
             weight_decay: 0.0,
             clip: None,
             warmup: 0,
-            schedule: Schedule::Constant,
+            schedule: Schedule::Constant {},
         }
     }
 }
@@ -104,7 +109,7 @@ impl OptimConfig {
             check_range("clip", clip, f64::MIN_POSITIVE.., "finite and positive")?;
         }
         match self.schedule {
-            Schedule::Constant => Ok(()),
+            Schedule::Constant {} => Ok(()),
             Schedule::Cosine { floor } | Schedule::Linear { floor } => {
                 check_range("schedule.floor", floor, 0.0..=1.0, "between 0 and 1")
             }
@@ -123,7 +128,7 @@ impl OptimConfig {
         let after = step - self.warmup;
         let progress = (after as f64 / steps.saturating_sub(self.warmup).max(1) as f64).min(1.0);
         let factor = match self.schedule {
-            Schedule::Constant => 1.0,
+            Schedule::Constant {} => 1.0,
             Schedule::Cosine { floor } => {
                 floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
             }
@@ -297,7 +302,7 @@ mod tests {
         assert_eq!(with(Schedule::Linear { floor: 0.0 }, 0).rate(3, 4), 0.5);
         let step = with(Schedule::Step { every: 3, factor: 0.5 }, 0);
         assert_eq!((step.rate(2, 9), step.rate(3, 9), step.rate(8, 9)), (2.0, 1.0, 0.5));
-        assert_eq!(with(Schedule::Constant, 0).rate(7, 0), 2.0);
+        assert_eq!(with(Schedule::Constant {}, 0).rate(7, 0), 2.0);
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub trait Source {
         None
     }
 
+    /// The measure that paths start from, where it is not noise. Methods that carry one measure to another ask for it;
+    /// what it has no use for, a method ignores.
+    fn start(&self) -> Option<&dyn Source> {
+        None
+    }
+
     /// Words that tell this source from others: a checkpoint refuses to go on with other data.
     fn fingerprint(&self) -> String;
 }
@@ -132,6 +138,45 @@ impl Source for Data {
 
     fn fingerprint(&self) -> String {
         self.fingerprint.clone()
+    }
+}
+
+/// A target together with the measure that paths to it start from.
+#[derive(Debug, Clone, Copy)]
+pub struct Between<A, B> {
+    start: A,
+    target: B,
+}
+
+impl<A: Source, B: Source> Between<A, B> {
+    /// Paths from `start` to `target`.
+    ///
+    /// # Errors
+    /// They live in different dimensions.
+    pub fn new(start: A, target: B) -> Result<Self> {
+        measures::check_dim("start", target.dim(), start.dim())?;
+        Ok(Between { start, target })
+    }
+}
+
+impl<A: Source, B: Source> Source for Between<A, B> {
+    fn dim(&self) -> usize {
+        self.target.dim()
+    }
+    fn len(&self) -> Option<usize> {
+        self.target.len()
+    }
+    fn batch(&self, n: usize, rng: &mut dyn Rng) -> Result<Points> {
+        self.target.batch(n, rng)
+    }
+    fn all(&self) -> Option<&Points> {
+        self.target.all()
+    }
+    fn start(&self) -> Option<&dyn Source> {
+        Some(&self.start)
+    }
+    fn fingerprint(&self) -> String {
+        format!("{} from {}", self.target.fingerprint(), self.start.fingerprint())
     }
 }
 

@@ -30,6 +30,8 @@ fn shrink(config: &mut Value) {
     for (key, value) in config.as_object_mut().into_iter().flatten() {
         match key.as_str() {
             "batch" => *value = json!(32),
+            "pairs" => *value = json!(100),
+            "steps" => *value = json!(4),
             "widths" => *value = json!([16, 16]),
             "directions" => *value = json!(8),
             _ => shrink(value),

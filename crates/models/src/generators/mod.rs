@@ -1,8 +1,12 @@
 //! Trained models: what they can do, and how they are saved and loaded.
 
+mod flow;
 mod one_step;
+mod solver;
 
+pub use flow::{FlowAbout, FlowModel};
 pub use one_step::{MapConfig, OneStep};
+pub use solver::{Rule, SolverConfig};
 
 use crate::checkpoint::{self, Content, Header, Record};
 use crate::error::{Error, Result};
@@ -68,10 +72,11 @@ pub fn load(path: &Path) -> Result<Box<dyn Generator>> {
     header.expect(path, Content::Generator, None)?;
     match header.name.as_str() {
         OneStep::NAME => Ok(Box::new(OneStep::from_file(&header, &record, path)?)),
+        FlowModel::NAME => Ok(Box::new(FlowModel::from_file(&header, &record, path)?)),
         other => Err(Error::Mismatch {
             path: path.to_owned(),
             found: format!("a model of type {other:?}"),
-            expected: format!("type {:?}", OneStep::NAME),
+            expected: format!("one of {}, {}", OneStep::NAME, FlowModel::NAME),
         }),
     }
 }

@@ -4,7 +4,7 @@ use crate::checkpoint::{self, Content};
 use crate::error::{Error, Result};
 use crate::generators::Generator;
 use crate::method::Method;
-use crate::methods::statistics;
+use crate::methods::{flow, statistics};
 use crate::source::Source;
 use crate::train::{Outcome, TrainConfig, Trainer, Watch};
 use serde_json::Value;
@@ -168,6 +168,8 @@ pub fn all() -> &'static [&'static dyn AnyMethod] {
         &Of::<statistics::Sliced>::new(),
         &Of::<statistics::Transport>::new(),
         &Of::<statistics::Gan>::new(),
+        &Of::<flow::FlowMatching>::new(),
+        &Of::<flow::Diffusion>::new(),
     ];
     ALL
 }

@@ -35,17 +35,16 @@ pub enum Skip {
 }
 
 /// What is done to the last layer's output.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Output {
     /// Nothing: a map onto ℝᵈ.
-    #[default]
-    Identity,
+    Identity {},
     /// 1/(1 + e⁻ˣ), coordinate by coordinate: a map onto [0, 1]ᵈ.
-    Sigmoid,
+    Sigmoid {},
     /// tanh: a map onto [−1, 1]ᵈ.
-    Tanh,
+    Tanh {},
     /// scale · x + shift, coordinate by coordinate.
     Affine {
         /// One factor a coordinate.
@@ -53,6 +52,12 @@ pub enum Output {
         /// One summand a coordinate.
         shift: Vec<f64>,
     },
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Output::Identity {}
+    }
 }
 
 /// A multilayer perceptron.
@@ -170,9 +175,9 @@ impl Mlp {
             Skip::Identity => out + self.embed(x),
         };
         match &self.config.output {
-            Output::Identity => out,
-            Output::Sigmoid => out.sigmoid(),
-            Output::Tanh => out.tanh(),
+            Output::Identity {} => out,
+            Output::Sigmoid {} => out.sigmoid(),
+            Output::Tanh {} => out.tanh(),
             Output::Affine { scale, shift } => {
                 let (kind, device) = params.options();
                 let like = |list: &[f64]| Tensor::from_slice(list).to_kind(kind).to_device(device);
@@ -190,7 +195,8 @@ impl Mlp {
     }
 }
 
-fn first_values(config: &MlpConfig, fan_in: usize, fan_out: usize, scale: f64) -> (Init, Init) {
+/// How weights and biases of one layer are drawn at first.
+pub(super) fn first_values(config: &MlpConfig, fan_in: usize, fan_out: usize, scale: f64) -> (Init, Init) {
     let (a, b, gain) = (fan_in as f64, fan_out as f64, config.activation.gain());
     match config.init {
         InitScheme::Torch => {
@@ -221,7 +227,7 @@ mod tests {
         let config = MlpConfig {
             widths: vec![3],
             activation: Activation::Tanh,
-            output: Output::Sigmoid,
+            output: Output::Sigmoid {},
             ..MlpConfig::default()
         };
         let (net, params) = net(config, 2, 1);

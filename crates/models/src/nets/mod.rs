@@ -2,9 +2,11 @@
 //! trained parameters, their moving average and a loaded file.
 
 mod activation;
+mod field;
 mod mlp;
 mod params;
 
 pub use activation::Activation;
+pub use field::{Architecture, FieldConfig, FieldNet};
 pub use mlp::{InitScheme, Mlp, MlpConfig, Output, Skip};
 pub use params::{Init, Layout, Params};

@@ -1,0 +1,261 @@
+//! A learned velocity and the map it integrates to.
+
+use crate::checkpoint::{Array, Content, Header, Record};
+use crate::error::{Error, Result};
+use crate::generators::{Generator, SolverConfig, in_blocks, read_body};
+use crate::guard::guard;
+use crate::method::Setup;
+use crate::methods::flow::{PathConfig, Prediction, path};
+use crate::nets::{FieldConfig, FieldNet, Layout, Params};
+use crate::persist::{Persist, Role, Visitor};
+use crate::scaler::Scaler;
+use crate::tensor::{to_points, to_tensor};
+use flows::path::Schedule;
+use flows::{Clock, FieldError, VelocityField};
+use measures::{Map, Points, Sample, Seed};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+use tch::{Device, Tensor, no_grad_guard};
+
+/// A network along a path of measures: what flow methods train, and what generates afterwards by solving eq. (7) from
+/// noise at t = 0 to data at t = 1.
+pub struct FlowModel {
+    net: FieldNet,
+    /// The network's parameters.
+    pub params: Params,
+    schedule: Box<dyn Schedule + Send>,
+    about: FlowAbout,
+    /// Network evaluations a sample costs, counted on a small sample where steps are adaptive.
+    evaluations: u64,
+}
+
+/// What a model along a path is, besides its parameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowAbout {
+    /// The method that trained it.
+    pub method: String,
+    /// The network.
+    pub net: FieldConfig,
+    /// The path.
+    pub path: PathConfig,
+    /// What the network says.
+    pub prediction: Prediction,
+    /// The solver of generation.
+    pub solver: SolverConfig,
+    /// Distance kept from both ends of the path, where coefficients may be infinite.
+    pub cut: f64,
+    /// Between data and standard coordinates.
+    pub scaler: Scaler,
+    /// The same for the measure that paths start from, where it is not noise.
+    pub start: Option<Scaler>,
+}
+
+impl FlowModel {
+    /// The type of generator, as files name it.
+    pub const NAME: &'static str = "flow";
+
+    /// A model with first parameters drawn from `setup.seed`.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    pub fn new(about: FlowAbout, setup: &Setup) -> Result<Self> {
+        let (net, layout) = network(&about)?;
+        let params = Params::init(layout, setup.seed.named("field"), setup.kind, setup.device)?;
+        FlowModel::assemble(net, params, about)
+    }
+
+    fn assemble(net: FieldNet, params: Params, about: FlowAbout) -> Result<Self> {
+        path::check_cut(about.cut)?;
+        about.solver.ode::<Points>()?;
+        let schedule = about.path.schedule()?;
+        Ok(FlowModel { net, params, schedule, about, evaluations: 0 })
+    }
+
+    /// d.
+    pub fn dim(&self) -> usize {
+        self.about.scaler.dim()
+    }
+
+    /// What the model is, besides its parameters.
+    pub fn about(&self) -> &FlowAbout {
+        &self.about
+    }
+
+    /// α and σ.
+    pub fn schedule(&self) -> &dyn Schedule {
+        &*self.schedule
+    }
+
+    /// The network's answer at the times `t` and the rows of `x` (n×d), within the graph of automatic differentiation.
+    ///
+    /// Where the variance explodes the network sees x/√(1 + σ²), whose scale does not depend on the time.
+    ///
+    /// # Errors
+    /// libtorch refuses the memory.
+    pub fn forward(&self, t: &[f64], x: &Tensor) -> Result<Tensor> {
+        let (kind, device) = self.params.options();
+        let column = |values: Vec<f64>| to_tensor(&Points::from_line(values), kind, device);
+        let times = column(t.to_vec())?;
+        if let PathConfig::VarianceExploding { .. } = self.about.path {
+            let scale =
+                column(t.iter().map(|&t| (1.0 + self.schedule.variance(t)).sqrt().recip()).collect())?;
+            return Ok(self.net.forward(&self.params, &times, &(x * scale), None));
+        }
+        Ok(self.net.forward(&self.params, &times, x, None))
+    }
+
+    /// The times of noise and data, less what is cut off.
+    pub fn span(&self) -> (f64, f64) {
+        (self.about.cut, 1.0 - self.about.cut)
+    }
+
+    /// v_t at the rows of `x` (n×d), by what the network predicts.
+    ///
+    /// # Errors
+    /// A coefficient is infinite at one of the times, or libtorch refuses.
+    pub fn velocity(&self, t: &[f64], x: &Tensor) -> Result<Tensor> {
+        let (kind, device) = self.params.options();
+        let said = self.forward(t, x)?;
+        if self.about.prediction == Prediction::Velocity {
+            return Ok(said);
+        }
+        let c = path::Coefficients::at(&*self.schedule, t, kind, device)?;
+        Ok(c.velocity(self.about.prediction, x, &said))
+    }
+
+    /// A copy with parameters of its own, on the CPU, ready to generate.
+    ///
+    /// # Errors
+    /// libtorch refuses, or the solver cannot follow the velocity.
+    pub fn duplicate(&self) -> Result<Self> {
+        let mut params = self.params.duplicate()?;
+        params.to_device(Device::Cpu)?;
+        FlowModel::assemble(self.net.clone(), params, self.about.clone())?.counted()
+    }
+
+    fn counted(mut self) -> Result<Self> {
+        self.evaluations = if let Some(count) = self.about.solver.evaluations() {
+            count
+        } else {
+            let (z, (from, to)) = (standard(self.dim(), 256, Seed::new(0)), self.span());
+            let run = self.about.solver.ode()?.solve_batch(&Field(&self), &z, from, to)?;
+            run.counts.iter().map(|c| c.evaluations as u64).max().unwrap_or(0)
+        };
+        Ok(self)
+    }
+
+    pub(crate) fn from_file(header: &Header, record: &Record, path: &Path) -> Result<Self> {
+        let about: FlowAbout = read_body(header, path)?;
+        about.scaler.check(about.scaler.dim())?;
+        let (net, layout) = network(&about)?;
+        let flat = record.get("params").ok_or_else(|| Error::damaged(path, "it has no parameters"))?;
+        let params = Params::new(Arc::new(layout), flat.to_tensor()?)?;
+        FlowModel::assemble(net, params, about)?.counted()
+    }
+
+    /// Carries points of standard coordinates from noise to data, or back.
+    pub(crate) fn carry(&self, x: &Points, backward: bool) -> Result<Points> {
+        let (from, to) = self.span();
+        let (from, to) = if backward { (to, from) } else { (from, to) };
+        guard(|| {
+            let run = self.about.solver.ode()?.solve_batch(&Field(self), x, from, to)?;
+            Ok(run.finished()?)
+        })
+    }
+
+    /// Noise as the path has it at its first time.
+    fn noise(&self, n: usize, seed: Seed) -> Points {
+        let mut z = standard(self.dim(), n, seed);
+        // σ is 1 there for most paths, and σ_max where variance explodes.
+        let sigma = self.schedule.sigma(self.span().0);
+        if (sigma - 1.0).abs() > 0.01 {
+            z.as_mut_slice().iter_mut().for_each(|v| *v *= sigma);
+        }
+        z
+    }
+}
+
+fn standard(dim: usize, n: usize, seed: Seed) -> Points {
+    measures::zoo::Gaussian::standard(dim).sample(n, &mut seed.rng())
+}
+
+fn network(about: &FlowAbout) -> Result<(FieldNet, Layout)> {
+    let (mut layout, d) = (Layout::default(), about.scaler.dim());
+    let net = FieldNet::new(&about.net, d, 0, d, &mut layout)?;
+    Ok((net, layout))
+}
+
+/// The velocity as a solver asks for it.
+struct Field<'a>(&'a FlowModel);
+
+impl VelocityField for Field<'_> {
+    fn velocity(&self, t: Clock<'_>, x: &Points, out: &mut Points) -> Result<(), FieldError> {
+        let _guard = no_grad_guard();
+        let (kind, device) = self.0.params.options();
+        let times: Vec<f64> = (0..x.len()).map(|i| t.at(i)).collect();
+        *out = to_points(&self.0.velocity(&times, &to_tensor(x, kind, device)?)?)?;
+        Ok(())
+    }
+}
+
+impl Persist for FlowModel {
+    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
+        v.params("params", &mut self.params, Role::Map)
+    }
+}
+
+impl Map for FlowModel {
+    fn dim_in(&self) -> usize {
+        self.dim()
+    }
+
+    fn dim_out(&self) -> usize {
+        self.dim()
+    }
+
+    /// Points of noise (standard coordinates), or of the starting measure (its own coordinates), to data.
+    fn apply(&self, z: &Points) -> measures::Result<Points> {
+        measures::check_dim("points", self.dim(), z.dim())?;
+        let z = match &self.about.start {
+            Some(scaler) => scaler.standardise(z.clone()),
+            None => z.clone(),
+        };
+        let why = "the solver could not follow the learned velocity";
+        let x = self.carry(&z, false).map_err(|_| measures::Error::Undefined { what: "the map", why })?;
+        Ok(self.about.scaler.restore(x))
+    }
+}
+
+impl Generator for FlowModel {
+    fn dim(&self) -> usize {
+        self.about.scaler.dim()
+    }
+
+    fn evaluations(&self) -> u64 {
+        self.evaluations
+    }
+
+    fn generate(&self, n: usize, seed: Seed) -> Result<Points> {
+        if self.about.start.is_some() {
+            let why = "this model starts from data, not from noise: give starting points to its map";
+            return Err(Error::Undefined { what: "generate", why });
+        }
+        in_blocks(n, self.dim(), seed, |rows, seed| {
+            Ok(self.about.scaler.restore(self.carry(&self.noise(rows, seed), false)?))
+        })
+    }
+
+    fn map(&self) -> Option<&dyn Map> {
+        Some(self)
+    }
+
+    fn to_file(&self) -> Result<(Header, Record)> {
+        let why = |e: serde_json::Error| Error::Config { what: "the model", why: e.to_string() };
+        let body = serde_json::to_value(&self.about).map_err(why)?;
+        let mut record = Record::default();
+        record.insert("params", Array::of_tensor(self.params.flat())?);
+        Ok((Header::new(Content::Generator, FlowModel::NAME, body), record))
+    }
+}

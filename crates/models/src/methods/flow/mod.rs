@@ -1,0 +1,9 @@
+//! Maps from flows, section 4 of the paper: learn a velocity, a score or a denoiser along a path of measures, then follow it.
+
+mod diffusion;
+mod flow_matching;
+pub(crate) mod path;
+
+pub use diffusion::{Diffusion, DiffusionConfig, DiffusionState};
+pub use flow_matching::{CouplingConfig, FlowMatching, FlowMatchingConfig, FlowMatchingState};
+pub use path::{PathConfig, Prediction};
