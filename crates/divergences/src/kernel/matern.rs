@@ -11,7 +11,7 @@ use measures::{Error, Result};
 /// - ν = 5/2: (1 + a + a²/3) e^{−a}.
 ///
 /// The convention of Rasmussen and Williams (2006), eq. 4.14. Its spectral measure is Student's t with 2ν degrees of
-/// freedom and scale 1/ℓ ([`RandomFrequencies::student`](crate::family::RandomFrequencies::student)). Characteristic.
+/// freedom and scale 1/ℓ. Characteristic.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Matern {
     smoothness: Smoothness,
