@@ -80,6 +80,14 @@ pub fn bracket_controlled(
         column.iter_mut().zip(g).for_each(|(t, g)| *t = g - known);
     }
     let raw = Estimate::of_mean(&values)?;
+    if !raw.standard_error.is_finite() {
+        let value = values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
+        return Err(Error::Parameter {
+            what: "f(x), in size",
+            value,
+            must: "small enough to be squared and summed",
+        });
+    }
     let raw_variance = raw.standard_error.powi(2) * n as f64;
     let mut corrected = values.clone();
     let coefficients = match fit {

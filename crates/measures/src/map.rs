@@ -121,6 +121,9 @@ impl Affine {
     /// # Errors
     /// The matrix is not square or not invertible, the offset has another length, or an entry is not finite.
     pub fn new(matrix: DMatrix<f64>, offset: Vec<f64>) -> Result<Self> {
+        if matrix.nrows() == 0 {
+            return Err(Error::TooFew { what: "matrix rows", at_least: 1, got: 0 });
+        }
         check_dim("matrix columns", matrix.nrows(), matrix.ncols())?;
         check_dim("offset", matrix.nrows(), offset.len())?;
         check_finite("matrix", matrix.as_slice())?;

@@ -34,8 +34,8 @@ impl StreamBracket {
     /// Adds a chunk of points, of weight one each or of the weights given.
     ///
     /// # Errors
-    /// f lives in another dimension or takes a value that is not finite (or beyond 1e150), or a weight is negative or not finite
-    /// (or beyond 1e100). Then nothing is added.
+    /// f lives in another dimension or takes a value that is not finite (or beyond 1e100), or a weight is negative or not finite
+    /// (or beyond 1e40). Then nothing is added.
     pub fn add(
         &mut self,
         f: &(impl TestFunction + ?Sized),

@@ -54,10 +54,10 @@ impl Double {
         [self.high, self.low]
     }
 
-    /// From the words of a saved number; they must be finite and in order of size.
+    /// From the words of a saved number; they must be in order of size and not so large that a product overflows.
     pub(super) fn from_words(words: [f64; 2]) -> Option<Self> {
         let [high, low] = words;
-        (high.is_finite() && low.is_finite() && high + low == high).then_some(Double { high, low })
+        (high.abs() <= 1e295 && high + low == high).then_some(Double { high, low })
     }
 
     pub(super) fn plus(self, other: Self) -> Self {

@@ -53,8 +53,8 @@ impl StreamFeatures {
     /// sum, so no table of them is made.
     ///
     /// # Errors
-    /// The points live in another dimension or are not finite, a weight is negative or not finite (or beyond 1e100), or the family is
-    /// not the one this was made for, or has a bracket that is not finite (or beyond 1e150). Then nothing is added.
+    /// The points live in another dimension or are not finite, a weight is negative or not finite (or beyond 1e40), or the family is
+    /// not the one this was made for, or has a bracket that is not finite (or beyond 1e100). Then nothing is added.
     pub fn add(
         &mut self,
         family: &(impl Family + ?Sized),

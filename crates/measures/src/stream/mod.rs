@@ -17,13 +17,13 @@ use crate::error::{Error, Result, check_len};
 use double::Double;
 
 /// Numbers beyond this size would overflow when squared and summed.
-const LARGEST: f64 = 1e150;
+const LARGEST: f64 = 1e100;
 
 fn check_sizes(what: &'static str, values: &[f64]) -> Result<()> {
     match values.iter().position(|v| v.is_nan() || v.abs() > LARGEST) {
         None => Ok(()),
         Some(index) => {
-            Err(Error::Entry { what, index, value: values[index], must: "finite and at most 1e150 in size" })
+            Err(Error::Entry { what, index, value: values[index], must: "finite and at most 1e100 in size" })
         }
     }
 }
@@ -32,10 +32,10 @@ fn check_sizes(what: &'static str, values: &[f64]) -> Result<()> {
 fn check_weights(n: usize, weights: Option<&[f64]>) -> Result<()> {
     let Some(weights) = weights else { return Ok(()) };
     check_len("weights", n, weights.len())?;
-    match weights.iter().position(|w| !(0.0..=1e100).contains(w)) {
+    match weights.iter().position(|w| !(0.0..=1e40).contains(w)) {
         None => Ok(()),
         Some(index) => {
-            Err(Error::Entry { what: "weights", index, value: weights[index], must: "between 0 and 1e100" })
+            Err(Error::Entry { what: "weights", index, value: weights[index], must: "between 0 and 1e40" })
         }
     }
 }

@@ -51,8 +51,8 @@ impl StreamMoments {
     /// Adds a chunk of points, of weight one each or of the weights given.
     ///
     /// # Errors
-    /// The points live in another dimension, a coordinate is not finite (or beyond 1e150), or a weight is negative or not finite
-    /// (or beyond 1e100). Then nothing is added.
+    /// The points live in another dimension, a coordinate is not finite (or beyond 1e100), or a weight is negative or not finite
+    /// (or beyond 1e40). Then nothing is added.
     pub fn add(&mut self, x: &Points, weights: Option<&[f64]>) -> Result<()> {
         check_dim("points", self.dim, x.dim())?;
         check_sizes("points", x.as_slice())?;

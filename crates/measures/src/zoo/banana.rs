@@ -1,6 +1,6 @@
 //! The banana: a Gaussian bent along a parabola.
 
-use super::{door, door_pair};
+use super::{door, door_pair, representable};
 use crate::error::{Error, Result, check_positive};
 use crate::measure::{Density, Measure, Sample, Score};
 use crate::points::Points;
@@ -113,14 +113,17 @@ impl Score for Banana {
         door_pair(self.dim, x, v)?;
         within_reach(self.dim, x)?;
         let b = self.bend;
-        Ok(Points::from_fn(x.len(), self.dim, |i, out| {
-            let (row, v) = (x.row(i), v.row(i));
-            let y = self.unbent(row);
-            out.iter_mut().zip(v).for_each(|(o, v)| *o = -v);
-            let first = -self.deviation.powi(-2) - 4.0 * (b * row[0]).powi(2) - 2.0 * b * y;
-            out[0] = first * v[0] - 2.0 * b * row[0] * v[1];
-            out[1] = -2.0 * b * row[0] * v[0] - v[1];
-        }))
+        representable(
+            x,
+            Points::from_fn(x.len(), self.dim, |i, out| {
+                let (row, v) = (x.row(i), v.row(i));
+                let y = self.unbent(row);
+                out.iter_mut().zip(v).for_each(|(o, v)| *o = -v);
+                let first = -self.deviation.powi(-2) - 4.0 * (b * row[0]).powi(2) - 2.0 * b * y;
+                out[0] = first * v[0] - 2.0 * b * row[0] * v[1];
+                out[1] = -2.0 * b * row[0] * v[0] - v[1];
+            }),
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! Neal's funnel: a scale that is itself random.
 
-use super::{door, door_pair};
+use super::{door, door_pair, representable};
 use crate::error::{Error, Result, check_positive};
 use crate::measure::{Density, Measure, Sample, Score};
 use crate::points::Points;
@@ -119,16 +119,19 @@ impl Score for Funnel {
     fn score_jvp(&self, x: &Points, v: &Points) -> Result<Points> {
         door_pair(self.dim, x, v)?;
         self.within_reach(x)?;
-        Ok(Points::from_fn(x.len(), self.dim, |i, out| {
-            let (row, v) = (x.row(i), v.row(i));
-            let steep = (-0.5 * row[0]).exp();
-            let form: f64 = row[1..].iter().map(|x| (x * steep).powi(2)).sum();
-            out[0] = v[0] * (-self.deviation.powi(-2) - 0.5 * form);
-            for k in 1..row.len() {
-                let force = row[k] * steep * steep;
-                out[0] += force * v[k];
-                out[k] = force * v[0] - steep * steep * v[k];
-            }
-        }))
+        representable(
+            x,
+            Points::from_fn(x.len(), self.dim, |i, out| {
+                let (row, v) = (x.row(i), v.row(i));
+                let steep = (-0.5 * row[0]).exp();
+                let form: f64 = row[1..].iter().map(|x| (x * steep).powi(2)).sum();
+                out[0] = v[0] * (-self.deviation.powi(-2) - 0.5 * form);
+                for k in 1..row.len() {
+                    let force = row[k] * steep * steep;
+                    out[0] += force * v[k];
+                    out[k] = force * v[0] - steep * steep * v[k];
+                }
+            }),
+        )
     }
 }

@@ -135,7 +135,9 @@ impl Density for Gaussian {
         let mut whitened = self.deviations(x)?;
         self.factor.l_dirty().solve_lower_triangular_mut(&mut whitened);
         let constant = -0.5 * (self.dim() as f64 * TAU.ln() + self.log_det);
-        Ok(whitened.column_iter().map(|column| constant - 0.5 * column.norm_squared()).collect())
+        // ∞ − ∞ in the whitening is a point so far out that its density is zero.
+        let log = |square: f64| if square.is_nan() { f64::NEG_INFINITY } else { constant - 0.5 * square };
+        Ok(whitened.column_iter().map(|column| log(column.norm_squared())).collect())
     }
 
     fn entropy(&self) -> Option<f64> {
@@ -147,11 +149,11 @@ impl Score for Gaussian {
     fn score(&self, x: &Points) -> Result<Points> {
         let mut solved = self.deviations(x)?;
         self.factor.solve_mut(&mut solved);
-        Ok(adopt(self.dim(), -solved))
+        super::representable(x, adopt(self.dim(), -solved))
     }
 
     fn score_jvp(&self, x: &Points, v: &Points) -> Result<Points> {
         super::door_pair(self.dim(), x, v)?;
-        Ok(adopt(self.dim(), -self.factor.solve(&v.matrix().into_owned())))
+        super::representable(v, adopt(self.dim(), -self.factor.solve(&v.matrix().into_owned())))
     }
 }

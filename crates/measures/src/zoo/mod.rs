@@ -84,6 +84,22 @@ pub(crate) fn door(dim: usize, x: &Points) -> Result<()> {
     x.check_finite("points")
 }
 
+/// A score that overflowed into NaN is not returned: the point is named.
+pub(crate) fn representable(x: &Points, out: Points) -> Result<Points> {
+    match out.rows().position(|row| row.iter().any(|v| v.is_nan())) {
+        None => Ok(out),
+        Some(index) => {
+            let value = x.row(index).iter().fold(0.0f64, |a, v| if v.abs() > a.abs() { *v } else { a });
+            Err(Error::Entry {
+                what: "points",
+                index,
+                value,
+                must: "near enough for a score that does not overflow",
+            })
+        }
+    }
+}
+
 /// The same for points with a direction each.
 pub(crate) fn door_pair(dim: usize, x: &Points, v: &Points) -> Result<()> {
     door(dim, x)?;

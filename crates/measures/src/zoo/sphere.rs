@@ -1,7 +1,7 @@
 //! Uniform laws on balls and spheres, and the sphere blurred by a Gaussian.
 
 use super::manifold::SurfaceDensity;
-use super::{door, door_pair};
+use super::{door, door_pair, representable};
 use crate::error::{Error, Result, check_finite, check_positive};
 use crate::measure::{Density, Measure, Sample, Score};
 use crate::points::Points;
@@ -267,22 +267,25 @@ impl Score for NoisedSphere {
         door_pair(self.dim(), x, v)?;
         let (d, centre) = (self.dim(), &self.sphere.centre);
         let square = (self.sphere.radius / self.sigma / self.sigma).powi(2);
-        Ok(Points::from_fn(x.len(), d, |i, out| {
-            let (row, v) = (x.row(i), v.row(i));
-            let (r, kappa) = self.polar(row);
-            let kappa = kappa.min(f64::MAX);
-            let (a, slope) = (resultant_length(d, kappa), resultant_slope(d, kappa));
-            let across = square * slope - self.sigma.powi(-2);
-            let along = square * (1.0 - a * a - (d - 1) as f64 * slope) - self.sigma.powi(-2);
-            let inner = if r > 0.0 {
-                row.iter().zip(centre).zip(v).map(|((x, c), v)| (x - c) / r * v).sum::<f64>()
-            } else {
-                0.0
-            };
-            for (k, out) in out.iter_mut().enumerate() {
-                let u = if r > 0.0 { (row[k] - centre[k]) / r } else { 0.0 };
-                *out = across * v[k] + (along - across) * inner * u;
-            }
-        }))
+        representable(
+            x,
+            Points::from_fn(x.len(), d, |i, out| {
+                let (row, v) = (x.row(i), v.row(i));
+                let (r, kappa) = self.polar(row);
+                let kappa = kappa.min(f64::MAX);
+                let (a, slope) = (resultant_length(d, kappa), resultant_slope(d, kappa));
+                let across = square * slope - self.sigma.powi(-2);
+                let along = square * (1.0 - a * a - (d - 1) as f64 * slope) - self.sigma.powi(-2);
+                let inner = if r > 0.0 {
+                    row.iter().zip(centre).zip(v).map(|((x, c), v)| (x - c) / r * v).sum::<f64>()
+                } else {
+                    0.0
+                };
+                for (k, out) in out.iter_mut().enumerate() {
+                    let u = if r > 0.0 { (row[k] - centre[k]) / r } else { 0.0 };
+                    *out = across * v[k] + (along - across) * inner * u;
+                }
+            }),
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! The multivariate Student law: Gaussian in the middle, polynomial in the tails.
 
-use super::{door, door_pair, gaussian::Gaussian};
+use super::{door, door_pair, gaussian::Gaussian, representable};
 use crate::error::{Result, check_positive};
 use crate::map::adopt;
 use crate::measure::{Density, Measure, Sample, Score};
@@ -22,6 +22,9 @@ pub struct StudentT {
     freedom: f64,
     chi: ChiSquared<f64>,
 }
+
+/// A size a and the square of what is left after division by it.
+type Scaled = (f64, f64);
 
 impl StudentT {
     /// t_ν with location `location`, scale matrix `scale` and `freedom` = ν > 0 degrees of freedom.
@@ -69,16 +72,22 @@ impl StudentT {
         ln_gamma(0.5 * (nu + d)) - ln_gamma(0.5 * nu) - 0.5 * d * (nu * PI).ln() - 0.5 * self.scale.log_det()
     }
 
-    /// For every point a = max(1, |y|∞) and the scaled square |y/a|², y the whitened deviation: q = a²·|y/a|² never overflows.
-    fn squares(&self, deviations: &DMatrix<f64>) -> Vec<(f64, f64)> {
+    /// The deviations divided by a = max(1, their largest coordinate), with a and the whitened square of what is left: q is
+    /// a² times that square, which itself never overflows.
+    fn scaled(&self, x: &Points) -> Result<(DMatrix<f64>, Vec<Scaled>)> {
+        let mut deviations = self.scale.deviations(x)?;
+        let sizes: Vec<f64> = deviations
+            .column_iter_mut()
+            .map(|mut column| {
+                let a = column.amax().clamp(1.0, f64::MAX);
+                column /= a;
+                a
+            })
+            .collect();
         let mut y = deviations.clone();
         self.scale.whiten(&mut y);
-        y.column_iter()
-            .map(|y| {
-                let a = y.amax().max(1.0);
-                (a, y.iter().map(|v| (v / a).powi(2)).sum())
-            })
-            .collect()
+        let squares = sizes.into_iter().zip(y.column_iter()).map(|(a, y)| (a, y.norm_squared())).collect();
+        Ok((deviations, squares))
     }
 }
 
@@ -111,7 +120,7 @@ impl Density for StudentT {
             let q = a * a * square / nu;
             if q < 1e300 { q.ln_1p() } else { 2.0 * a.ln() + square.ln() - nu.ln() }
         };
-        let squares = self.squares(&self.scale.deviations(x)?);
+        let (_, squares) = self.scaled(x)?;
         Ok(squares.into_iter().map(|s| constant - power * log_form(s)).collect())
     }
 
@@ -125,24 +134,20 @@ impl Score for StudentT {
     /// −(ν + d) S⁻¹(x − m)/(ν + q).
     fn score(&self, x: &Points) -> Result<Points> {
         door(self.dim(), x)?;
-        let mut out = self.scale.deviations(x)?;
-        let squares = self.squares(&out);
+        let (mut out, squares) = self.scaled(x)?;
         let weight = self.freedom + self.dim() as f64;
-        for (mut column, (a, _)) in out.column_iter_mut().zip(&squares) {
-            column /= *a;
-        }
         self.scale.solve(&mut out);
         for (mut column, (a, square)) in out.column_iter_mut().zip(&squares) {
             column *= -weight / (self.freedom / a + a * square);
         }
-        Ok(adopt(self.dim(), out))
+        representable(x, adopt(self.dim(), out))
     }
 
     /// −(ν + d)/(ν + q) S⁻¹v + 2/(ν + d) s⟨s, v⟩.
     fn score_jvp(&self, x: &Points, v: &Points) -> Result<Points> {
         door_pair(self.dim(), x, v)?;
         let score = self.score(x)?;
-        let squares = self.squares(&self.scale.deviations(x)?);
+        let (_, squares) = self.scaled(x)?;
         let weight = self.freedom + self.dim() as f64;
         let mut out = v.matrix().into_owned();
         self.scale.solve(&mut out);
@@ -152,6 +157,6 @@ impl Score for StudentT {
             let along: f64 = score.row(i).iter().zip(v.row(i)).map(|(s, v)| s * v).sum();
             column += s * (2.0 / weight * along);
         }
-        Ok(adopt(self.dim(), out))
+        representable(x, adopt(self.dim(), out))
     }
 }
