@@ -1,5 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cli;
+pub mod context;
 pub mod data;
+pub mod failure;
+pub mod figure;
 pub mod files;
+pub mod folder;
+pub mod interrupt;
+pub mod progress;
+pub mod registry;
+pub mod report;
+pub mod runs;
 pub mod spec;

@@ -10,6 +10,7 @@ mod header;
 mod idx;
 mod npy;
 mod npz;
+mod origin;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -17,6 +18,7 @@ mod text;
 pub(crate) use error::printable;
 pub use error::{Error, Problem};
 pub use npy::write_npy;
+pub use origin::load;
 pub use text::write_csv;
 
 use measures::Points;

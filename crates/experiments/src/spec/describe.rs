@@ -20,7 +20,8 @@ pub struct Key {
     pub choices: Vec<(String, String)>,
 }
 
-/// Every key that a schema has, sections spelt out, with the defaults given as JSON.
+/// Every key that a schema has, sections spelt out, with the defaults given as JSON. Of a tagged section only the keys of
+/// the kind that the defaults choose are listed, or those of every kind where there are no defaults.
 pub fn keys(schema: &Value, defaults: &Value) -> Vec<Key> {
     let mut out = Vec::new();
     visit(Node::root(schema), defaults, "", &mut out);
@@ -39,23 +40,18 @@ fn visit(node: Node<'_>, defaults: &Value, path: &str, out: &mut Vec<Key>) {
             let kind = default.get(tag).cloned().unwrap_or(Value::Null);
             let words: Vec<&str> = choices.iter().map(|(word, _)| word.as_str()).collect();
             let needs = format!("one of {}", words.join(", "));
-            for (variant, (word, _)) in inner.variants().into_iter().zip(&choices) {
-                let start = out.len();
-                let chosen = if kind.as_str() == Some(word) { default } else { &Value::Null };
-                visit(variant, chosen, &path, out);
-                let tag_path = join(&path, tag);
-                out[start..]
-                    .iter_mut()
-                    .for_each(|key| key.meaning = format!("When {tag} is {word}: {}", key.meaning));
-                let mut at = 0;
-                out.retain(|key| {
-                    at += 1;
-                    at <= start || key.path != tag_path
-                });
+            let shown = if defaults.is_null() {
+                inner.variants()
+            } else {
+                inner.variant(default).into_iter().collect()
+            };
+            let tag_path = join(&path, tag);
+            out.push(Key { path: tag_path.clone(), needs, default: kind, meaning, choices });
+            for variant in shown {
+                let mut keys = Vec::new();
+                visit(variant, default, &path, &mut keys);
+                out.extend(keys.into_iter().filter(|key| key.path != tag_path));
             }
-            let at =
-                out.iter().position(|key| key.path.starts_with(&format!("{path}."))).unwrap_or(out.len());
-            out.insert(at, Key { path: join(&path, tag), needs, default: kind, meaning, choices });
         } else {
             let choices = inner.choices();
             out.push(Key { path, needs: inner.words(), default: default.clone(), meaning, choices });

@@ -130,10 +130,9 @@ pub fn resolve_value(
     let root = Node::root(schema);
     let mut value = defaults;
     if let Some(path) = file {
-        let layer = read_json(path)?;
-        let origin = path.display().to_string();
-        root.check(&layer, "").map_err(|misfit| misfit.from(&origin, schema))?;
-        merge(root, &mut value, layer);
+        merge(root, &mut value, read_json(path)?);
+        // What was there before is sound, so whatever is wrong now comes from the file.
+        root.check(&value, "").map_err(|misfit| misfit.from(&path.display().to_string(), schema))?;
     }
     for argument in sets {
         let Some((key, text)) = argument.split_once('=') else {
@@ -171,14 +170,19 @@ fn read_json(path: &Path) -> Result<Value, Error> {
     }
 }
 
-/// Lays `layer` over `value`: sections key by key, all else as a whole. A tagged section whose tag changes is replaced.
+/// Lays `layer` over `value`: sections key by key, all else as a whole. A tagged section of another kind is replaced.
 fn merge(node: Node<'_>, value: &mut Value, layer: Value) {
     match (value, layer) {
-        (Value::Object(below), Value::Object(above)) => {
+        (Value::Object(below), Value::Object(above))
+            if node.tag().is_none_or(|t| same_kind(t.0, below, &above)) =>
+        {
+            let variant = node.variant(&Value::Object(below.clone()));
             for (key, inner) in above {
-                let schema = node.property(&key).map(|(schema, _)| schema);
+                let schema = variant.unwrap_or(node).property(&key).map(|(schema, _)| schema);
                 match (below.get_mut(&key), schema) {
-                    (Some(old), Some(schema)) if schema.properties().is_some() => merge(schema, old, inner),
+                    (Some(old), Some(schema)) if schema.properties().is_some() || schema.tag().is_some() => {
+                        merge(schema, old, inner);
+                    }
                     _ => {
                         below.insert(key, inner);
                     }
@@ -187,6 +191,14 @@ fn merge(node: Node<'_>, value: &mut Value, layer: Value) {
         }
         (value, layer) => *value = layer,
     }
+}
+
+fn same_kind(
+    tag: &str,
+    below: &serde_json::Map<String, Value>,
+    above: &serde_json::Map<String, Value>,
+) -> bool {
+    above.get(tag).is_none_or(|kind| below.get(tag) == Some(kind))
 }
 
 /// Sets one dotted key from text.
@@ -226,6 +238,13 @@ fn set(root: Node<'_>, value: &mut Value, key: &str, text: &str) -> Result<(), M
         }
         place = &mut place[name];
     }
+    if let Some((tag, _)) = node.tag().filter(|(_, words)| words.iter().any(|(word, _)| word == text)) {
+        // The kind alone, as in method=transport.
+        if place.get(tag).and_then(Value::as_str) != Some(text) {
+            *place = serde_json::json!({ tag: text });
+        }
+        return Ok(());
+    }
     let parsed = node.coerce(text).ok_or_else(|| node.wrong(&Value::String(text.into()), &path))?;
     node.check(&parsed, &path)?;
     *place = parsed;
@@ -248,6 +267,32 @@ impl Misfit {
             }
         }
     }
+}
+
+/// The arguments of `--set` that make `config` of the defaults: one for each key that differs, tagged sections and other
+/// values that are no plain text as JSON.
+pub fn sets(defaults: &Value, config: &Value) -> Vec<String> {
+    let mut out = Vec::new();
+    collect_sets(defaults, config, "", &mut out);
+    out
+}
+
+fn collect_sets(default: &Value, value: &Value, path: &str, out: &mut Vec<String>) {
+    if default == value {
+        return;
+    }
+    if let (Value::Object(below), Value::Object(above)) = (default, value)
+        && above.len() == below.len()
+        && above.keys().all(|key| below.contains_key(key))
+    {
+        above.iter().for_each(|(key, v)| collect_sets(&below[key], v, &schema::join(path, key), out));
+        return;
+    }
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    out.push(format!("{path}={text}"));
 }
 
 #[cfg(test)]

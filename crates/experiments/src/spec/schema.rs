@@ -128,6 +128,10 @@ impl<'a> Node<'a> {
             let words: Vec<&str> = choices.iter().map(|(word, _)| word.as_str()).collect();
             return format!("one of {}", words.join(", "));
         }
+        if let Some((_, kinds)) = self.tag() {
+            let words: Vec<&str> = kinds.iter().map(|(word, _)| word.as_str()).collect();
+            return format!("one of {}, or a section of keys", words.join(", "));
+        }
         if self.has_type("boolean") {
             "true or false".into()
         } else if self.has_type("integer") {
@@ -264,6 +268,9 @@ impl<'a> Node<'a> {
             let mut constants =
                 node.properties()?.iter().filter_map(|(k, v)| Some((k, v.get("const")?.as_str()?)));
             let (key, word) = constants.next()?;
+            if tag.is_some_and(|tag| tag != key.as_str()) {
+                return None;
+            }
             tag = Some(key.as_str());
             words.push((word.to_owned(), one_line(node.text("description").unwrap_or_default())));
         }

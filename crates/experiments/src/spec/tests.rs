@@ -89,6 +89,7 @@ fn text_becomes_what_the_key_needs() {
     assert_eq!(with(&["data=x", "data=null"]).unwrap().data, None);
     assert_eq!(with(&[]).unwrap(), Config::default());
     assert_eq!(with(&["noise.kind=off"]).unwrap().noise, Noise::Off {});
+    assert_eq!(with(&["noise=off"]).unwrap().noise, Noise::Off {});
     assert_eq!(with(&["noise.kind=gaussian"]).unwrap().noise, Noise::Gaussian { scale: 1.0 });
     assert_eq!(with(&["noise={\"kind\": \"off\"}"]).unwrap().noise, Noise::Off {});
 }
@@ -121,6 +122,8 @@ fn files_are_laid_over_the_defaults_and_under_the_arguments() {
     let config: Config = resolve(Some(&path), &["rate=1".into(), "steps=8".into()]).unwrap();
     assert_eq!((config.steps, config.rate, config.input.header), (8, 1.0, crate::data::Header::No));
     assert_eq!(config.noise, Noise::Off {});
+    write(r#"{"noise": {"scale": 3}}"#);
+    assert_eq!(resolve::<Config>(Some(&path), &[]).unwrap().noise, Noise::Gaussian { scale: 3.0 });
     let error = |text: &str| {
         write(text);
         resolve::<Config>(Some(&path), &[])
@@ -142,4 +145,13 @@ fn files_are_laid_over_the_defaults_and_under_the_arguments() {
 fn every_key_is_described_with_its_default() {
     let schema = schema_of::<Config>();
     insta::assert_snapshot!(describe(&keys(&schema, &default_of::<Config>())));
+}
+
+#[test]
+fn a_configuration_is_told_by_what_differs() {
+    let wanted = ["steps=8", "hidden=[1,2]", "data=a.npy", "input.header=no", "noise={\"kind\":\"off\"}"];
+    let config = with(&wanted).unwrap();
+    let told = sets(&default_of::<Config>(), &serde_json::to_value(&config).unwrap());
+    assert_eq!(told, wanted);
+    assert_eq!(resolve::<Config>(None, &told).unwrap(), config);
 }

@@ -1,0 +1,62 @@
+//! Points by name: a file, or one of the sets that the toolbox knows.
+
+use super::{Options, Table, column_names, read};
+use crate::failure::{Failure, Result};
+use measures::zoo::{NAMES, named};
+use measures::{Sample, Seed};
+use std::path::Path;
+
+/// The points of a file, or n draws of a named set: `moons`, or with parameters `moons:noise=0.05,scale=2`.
+///
+/// # Errors
+/// There is neither a file nor a set of that name, or it is refused.
+pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Table> {
+    let path = Path::new(origin);
+    let (name, parameters) = origin.split_once(':').unwrap_or((origin, ""));
+    let known = NAMES.iter().any(|entry| entry.name == name || entry.aliases.contains(&name));
+    if path.exists() || !known {
+        // What looks like a file is reported as one.
+        if !path.exists() && !origin.contains(['.', '/', '\\']) {
+            let names = NAMES.iter().map(|entry| entry.name);
+            let hint = crate::spec::hint(name, names);
+            let origin = super::printable(origin);
+            return Err(Failure::Usage(format!("'{origin}' is neither a file nor a named set{hint}")));
+        }
+        return Ok(read(path, options)?);
+    }
+    let target = named(name, &parse(parameters)?)?;
+    let points = target.sample(n, &mut seed.rng());
+    Ok(Table { columns: column_names(points.dim()), points })
+}
+
+fn parse(parameters: &str) -> Result<Vec<(&str, f64)>> {
+    let pairs = parameters.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let parsed = pair.split_once('=').and_then(|(key, value)| Some((key, value.parse().ok()?)));
+            let shown = super::printable(pair);
+            parsed.ok_or_else(|| {
+                Failure::Usage(format!("'{shown}': a parameter of a set needs the form name=number"))
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_before_names_and_slips_are_told() {
+        let load = |origin: &str| super::load(origin, &Options::default(), 50, Seed::new(1));
+        assert_eq!(load("8gaussians").unwrap().points.len(), 50);
+        let wide = load("gaussian:dim=5,sigma=0.1").unwrap();
+        assert_eq!((wide.points.dim(), wide.columns.len()), (5, 5));
+        let error = |origin: &str| load(origin).unwrap_err().to_string();
+        assert_eq!(error("mons"), "'mons' is neither a file nor a named set (near: moons)");
+        assert!(error("moons.npy").ends_with("there is no such file"));
+        assert!(error("moons:noise").contains("name=number"));
+        assert!(error("moons:nose=1").contains("noise"));
+        assert!(error("moons:noise=-1").contains("noise"));
+    }
+}

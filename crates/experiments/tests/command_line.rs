@@ -1,0 +1,132 @@
+//! What the program lists and describes, and what a run leaves behind.
+
+mod common;
+
+use common::{report, run, text};
+
+#[test]
+fn the_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(dir.path(), &["--list"]);
+    assert!(output.status.success());
+    insta::assert_snapshot!(text(&output).0);
+}
+
+#[test]
+fn descriptions() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["fig1", "sample", "compare"] {
+        let output = run(dir.path(), &["--describe", name]);
+        assert!(output.status.success());
+        insta::assert_snapshot!(format!("describe_{name}"), text(&output).0);
+    }
+    // The keys of learn are those of the chosen method too.
+    let output = run(dir.path(), &["--describe", "learn", "--set", "method=sliced", "--set", "steps=7"]);
+    let stdout = text(&output).0;
+    for line in
+        ["  steps = 7\n", "  method.kind = sliced\n", "  method.directions = ", "  method.map.net.widths = "]
+    {
+        assert!(stdout.contains(line), "{line:?} is not in\n{stdout}");
+    }
+}
+
+/// Learn, sample from what was learned, compare the sample with the data: the way of a user's own file.
+#[test]
+fn from_a_table_to_samples() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |t: f64| format!("{},{}", t.sin(), (1.7 * t).cos());
+    let rows: Vec<String> = (0..400).map(|k| line(0.1 * f64::from(k))).collect();
+    std::fs::write(dir.path().join("mine.csv"), format!("height,weight\n{}\n", rows.join("\n"))).unwrap();
+    let learned = run(
+        dir.path(),
+        &["learn", "--log", "none", "--set", "data=mine.csv", "--set", "steps=30", "--set", "samples=100"],
+    );
+    assert!(matches!(learned.status.code(), Some(0 | 1)), "{}", text(&learned).1);
+    let out = dir.path().join("runs/learn-001");
+    let document = report(&out);
+    for key in [
+        "experiment",
+        "paper",
+        "config",
+        "seed",
+        "versions",
+        "device",
+        "wall_seconds",
+        "claims",
+        "tables",
+        "figures",
+        "artifacts",
+    ] {
+        assert!(!document[key].is_null(), "{key} is missing");
+    }
+    let holds = document["claims"].as_array().unwrap().iter().all(|claim| claim["holds"] == true);
+    assert_eq!(learned.status.code(), Some(i32::from(!holds)));
+    for figure in document["figures"].as_array().unwrap() {
+        assert!(
+            out.join(figure["svg"].as_str().unwrap()).is_file()
+                && out.join(figure["csv"].as_str().unwrap()).is_file()
+        );
+    }
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(
+        page.contains("height") && !page.contains("http://") && !page.contains("https://"),
+        "the page needs a network"
+    );
+
+    let model = "model=runs/learn-001/model.safetensors";
+    let sampled = run(
+        dir.path(),
+        &[
+            "sample",
+            "--log",
+            "none",
+            "--seed",
+            "3",
+            "--set",
+            model,
+            "--set",
+            "n=1e3",
+            "--set",
+            "to=drawn.csv",
+            "--set",
+            "format=csv",
+        ],
+    );
+    assert!(sampled.status.success(), "{}", text(&sampled).1);
+    let drawn = std::fs::read_to_string(dir.path().join("drawn.csv")).unwrap();
+    assert_eq!(drawn.lines().count(), 1001);
+    // What is there is not overwritten, and the same seed draws the same points.
+    let again = run(dir.path(), &["sample", "--set", model, "--set", "to=drawn.csv"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again).1.contains("not overwritten"));
+    let same = [
+        "sample",
+        "--log",
+        "none",
+        "--seed",
+        "3",
+        "--set",
+        model,
+        "--set",
+        "n=1000",
+        "--set",
+        "to=same.csv",
+        "--set",
+        "format=csv",
+    ];
+    assert!(run(dir.path(), &same).status.success());
+    assert_eq!(std::fs::read_to_string(dir.path().join("same.csv")).unwrap(), drawn);
+
+    let compared = run(
+        dir.path(),
+        &["compare", "--log", "none", "--out", "cmp", "--set", "a=drawn.csv", "--set", "b=mine.csv"],
+    );
+    assert!(compared.status.success(), "{}", text(&compared).1);
+    let tables = report(&dir.path().join("cmp"))["tables"].clone();
+    let table = &tables[0];
+    assert_eq!(table["name"], "divergences");
+    let columns: Vec<&str> = table["columns"].as_array().unwrap().iter().filter_map(|c| c.as_str()).collect();
+    assert_eq!(columns, ["name", "settings", "value", "standard_error", "floor", "seconds"]);
+    let rows = table["rows"].as_array().unwrap();
+    assert!(rows.len() > 12 && rows.iter().filter(|row| row[2].is_number()).count() > 10, "{rows:?}");
+}
