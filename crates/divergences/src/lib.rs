@@ -29,3 +29,8 @@ pub use measures::{Error, Result};
 pub use mmd::Mmd;
 pub use registry::{Registered, registry};
 pub use statistic::Statistic;
+
+/// The example in the README of the workspace, compiled and run with the doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;
