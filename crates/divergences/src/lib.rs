@@ -16,6 +16,8 @@ pub mod phi;
 pub mod quality;
 mod registry;
 mod statistic;
+pub mod sup_ipm;
+mod svd;
 #[cfg(test)]
 mod testing;
 pub mod total_variation;

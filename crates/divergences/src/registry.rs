@@ -9,7 +9,11 @@ use crate::kernel::{
 };
 use crate::mean_ipm::MeanIpm;
 use crate::mmd::Mmd;
+use crate::phi::{Critic, DualPhi, Phi, PhiDivergence};
+use crate::quality::Frechet;
 use crate::statistic::Statistic;
+use crate::sup_ipm::SupIpm;
+use crate::total_variation::{Grid, HistogramTotalVariation, TotalVariation};
 use measures::{Result, Seed};
 
 /// A divergence with a name, and what can be asked of it.
@@ -95,6 +99,7 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
             Registered::new(format!("MMD {name}"), Mmd::new(kernel, Statistic::Plugin))
         }),
     );
+    all.extend(suprema_and_densities(dim, scale, &lattice)?);
     Ok(all)
 }
 
@@ -124,6 +129,41 @@ fn kernels(scale: f64) -> Result<Vec<(&'static str, Box<dyn Kernel>)>> {
                 Box::new(gaussian),
             ])?)
         }),
+    ])
+}
+
+/// The maximum formulation, the divergences of densities, and the Fréchet distance.
+fn suprema_and_densities(
+    dim: usize,
+    scale: f64,
+    lattice: &impl Fn() -> Result<FourierLattice>,
+) -> Result<Vec<Registered>> {
+    let on_atoms = |name: &str, phi: Phi| {
+        Registered::new(name, PhiDivergence::new(phi)).without_gradient_in_points().on_shared_atoms()
+    };
+    let dual = |phi: Phi| {
+        DualPhi::new(phi, lattice()?)
+            .with_critic(Critic::LogRatio)?
+            .with_ridge(1.0)?
+            .with_accuracy(1e-12, 500)
+    };
+    Ok(vec![
+        Registered::new("D∞ Fourier lattice", SupIpm::new(lattice()?)?),
+        Registered::new("D∞ Fourier lattice, both signs", SupIpm::symmetric(lattice()?)?),
+        Registered::new("total variation of atoms", TotalVariation)
+            .without_gradient_in_points()
+            .on_shared_atoms(),
+        Registered::new(
+            "total variation of histograms",
+            HistogramTotalVariation::new(Grid::cubes(dim, 0.5 * scale)?),
+        )
+        .without_gradient_in_points(),
+        on_atoms("Jensen–Shannon of atoms", Phi::JensenShannon),
+        on_atoms("squared Hellinger of atoms", Phi::SquaredHellinger),
+        on_atoms("α-divergence of atoms, α = 0.6", Phi::alpha(0.6)?),
+        Registered::new("Jensen–Shannon by logistic regression, ridge 1", dual(Phi::JensenShannon)?),
+        Registered::new("KL by duality, ridge 1", dual(Phi::Kl)?),
+        Registered::new("Fréchet distance", Frechet),
     ])
 }
 

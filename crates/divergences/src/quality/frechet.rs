@@ -1,7 +1,8 @@
 //! The Fréchet distance between the Gaussians that have the moments of two samples (the distance of FID).
 
+use crate::svd::Svd;
 use crate::{Axioms, Divergence};
-use measures::nalgebra::{DMatrix, DVector, SVD};
+use measures::nalgebra::{DMatrix, DVector};
 use measures::parallel::map_blocks;
 use measures::{Empirical, Error, Functional, Measure, Points, Result, Variation, check_dim};
 
@@ -73,8 +74,8 @@ fn triangular(a: DMatrix<f64>) -> DMatrix<f64> {
 
 /// The orthogonal Q nearest to making R = Q R′, applied to R′.
 fn aligned(r: &DMatrix<f64>, target: &DMatrix<f64>) -> DMatrix<f64> {
-    let svd = SVD::new(r * target.transpose(), true, true);
-    svd.u.expect("asked for") * (svd.v_t.expect("asked for") * target)
+    let Svd { u, v, .. } = Svd::new(r * target.transpose());
+    u * (v.transpose() * target)
 }
 
 fn value(mu: &Moments, nu: &Moments) -> f64 {
@@ -88,14 +89,11 @@ fn variation(mu: &Empirical, nu: &Moments) -> Result<(Variation, Points)> {
     let target = aligned(&ours.factor, &nu.factor);
     let value = shift.norm_squared() + (&ours.factor - &target).norm_squared();
 
-    let svd = SVD::new(ours.factor.clone(), true, true);
-    let (u, v_t) = (svd.u.expect("asked for"), svd.v_t.expect("asked for"));
-    let largest = svd.singular_values.max();
-    let cut = largest * f64::EPSILON * 8.0 * d as f64;
+    let Svd { u, values, v } = Svd::new(ours.factor.clone());
+    let cut = values.max() * f64::EPSILON * 8.0 * d as f64;
     // Columns of R′ outside the span of R: directions in which ν is spread and μ is not.
-    let seen = &nu.factor * v_t.transpose();
-    let outside: f64 =
-        (0..d).filter(|&k| svd.singular_values[k] <= cut).map(|k| seen.column(k).norm_squared()).sum();
+    let seen = &nu.factor * &v;
+    let outside: f64 = (0..d).filter(|&k| values[k] <= cut).map(|k| seen.column(k).norm_squared()).sum();
     if outside.sqrt() > 1e-10 * nu.factor.norm() {
         return Err(Error::Undefined {
             what: "the variation of the Fréchet distance",
@@ -105,10 +103,10 @@ fn variation(mu: &Empirical, nu: &Moments) -> Result<(Variation, Points)> {
     // T = R⁺ Q R′, symmetric up to round-off.
     let mut rotated = u.transpose() * target;
     for k in 0..d {
-        let s = svd.singular_values[k];
+        let s = values[k];
         rotated.row_mut(k).scale_mut(if s > cut { 1.0 / s } else { 0.0 });
     }
-    let map = v_t.transpose() * rotated;
+    let map = v * rotated;
     let bend = DMatrix::identity(d, d) - (&map + map.transpose()) * 0.5;
 
     let mut potential = Vec::with_capacity(mu.len());

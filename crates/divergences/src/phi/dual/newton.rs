@@ -148,6 +148,13 @@ impl Problem<'_> {
             }
             if found.bound.upper - found.lower <= self.tolerance * found.lower.abs().max(1.0) {
                 found.status = Status::Optimal;
+                // The gap is quadratic in the error of the maximiser: one more step squares the latter too.
+                let polished: Vec<f64> = c.iter().zip(&step.delta).map(|(c, d)| c + d).collect();
+                let (u, v) = (self.first.apply(&polished), self.second.apply(&polished));
+                let lower = self.exact(sides, &polished, &u, &v);
+                if !sides.has_barrier() && lower >= found.lower - 1e-14 * found.lower.abs() {
+                    (found.c, found.lower) = (polished, lower.max(found.lower));
+                }
                 break;
             }
             let separated = self.separation(sides, &along_u, &along_v, &step.delta);
