@@ -2,6 +2,7 @@
 
 mod error;
 pub mod field;
+pub mod likelihood;
 pub mod ode;
 pub mod path;
 pub mod sde;

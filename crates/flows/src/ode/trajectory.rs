@@ -69,11 +69,14 @@ impl<S> Trajectory<S> {
     /// # Errors
     /// The first particle that did not, with its status and time.
     pub fn finished(self) -> Result<S, Unfinished> {
+        self.first_unfinished().map_or(Ok(self.end), Err)
+    }
+
+    /// The first particle that did not reach the end, if any.
+    pub fn first_unfinished(&self) -> Option<Unfinished> {
         let of = self.status.iter().filter(|s| **s != Status::Finished).count();
-        match self.status.iter().position(|s| *s != Status::Finished) {
-            None => Ok(self.end),
-            Some(row) => Err(Unfinished { row, status: self.status[row], t: self.times[row], of }),
-        }
+        let row = self.status.iter().position(|s| *s != Status::Finished)?;
+        Some(Unfinished { row, status: self.status[row], t: self.times[row], of })
     }
 
     /// The sum of the costs of all particles.
