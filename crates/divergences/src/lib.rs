@@ -18,6 +18,7 @@ mod registry;
 mod statistic;
 pub mod sup_ipm;
 mod svd;
+pub mod test;
 #[cfg(test)]
 mod testing;
 pub mod total_variation;

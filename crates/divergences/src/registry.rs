@@ -12,7 +12,7 @@ use crate::mmd::Mmd;
 use crate::phi::{Critic, DualPhi, Phi, PhiDivergence};
 use crate::quality::Frechet;
 use crate::statistic::Statistic;
-use crate::sup_ipm::SupIpm;
+use crate::sup_ipm::{RkhsBall, SupIpm};
 use crate::total_variation::{Grid, HistogramTotalVariation, TotalVariation};
 use measures::{Result, Seed};
 
@@ -150,6 +150,7 @@ fn suprema_and_densities(
     Ok(vec![
         Registered::new("D∞ Fourier lattice", SupIpm::new(lattice()?)?),
         Registered::new("D∞ Fourier lattice, both signs", SupIpm::symmetric(lattice()?)?),
+        Registered::new("D∞ ball of an RKHS", RkhsBall::new(Gaussian::new(scale)?)?),
         Registered::new("total variation of atoms", TotalVariation)
             .without_gradient_in_points()
             .on_shared_atoms(),

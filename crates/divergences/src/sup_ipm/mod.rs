@@ -2,9 +2,11 @@
 
 mod kantorovich;
 mod pairs;
+mod rkhs;
 
 pub use kantorovich::Kantorovich;
 pub use pairs::SupPairs;
+pub use rkhs::RkhsBall;
 
 use crate::{Axioms, Divergence};
 use measures::{
