@@ -32,11 +32,16 @@ pub struct CompareConfig {
     /// Points drawn of a named set.
     #[schemars(range(min = 4))]
     pub n: usize,
+    /// The most rows of a sample that enter a divergence; more are thinned to so many, drawn without replacement. Most
+    /// divergences cost their square.
+    #[schemars(range(min = 24))]
+    pub rows: usize,
 }
 
 impl Default for CompareConfig {
     fn default() -> Self {
-        CompareConfig { a: None, b: None, a_input: Options::default(), b_input: Options::default(), n: 2000 }
+        let input = Options::default();
+        CompareConfig { a: None, b: None, a_input: input.clone(), b_input: input, n: 2000, rows: 10_000 }
     }
 }
 
@@ -63,7 +68,7 @@ impl Experiment for Compare {
             b.points.len(),
             a.points.dim()
         ));
-        report.table(table(context, &a.points, &b.points)?);
+        report.table(table(context, &a.points, &b.points, config.rows)?);
         report.note(format!(
             "The floor is the mean of the same quantity over {RELABELLINGS} random relabellings: all rows are pooled and dealt out \
              again into two samples of the same sizes, which is what sampling alone makes of one law. A value near its floor shows \
@@ -101,15 +106,15 @@ fn check(a_name: &str, a: &Table, b_name: &str, b: &Table) -> Result<()> {
 /// Random relabellings behind a floor.
 const RELABELLINGS: u64 = 4;
 
-fn table(context: &Context<'_>, a: &Points, b: &Points) -> Result<report::Table> {
+fn table(context: &Context<'_>, a: &Points, b: &Points, rows: usize) -> Result<report::Table> {
     let columns = ["name", "settings", "value", "standard_error", "floor", "seconds"];
     let mut table = report::Table::new("divergences", "Every divergence there is", &columns);
     let seed = context.seed();
-    let entries = distances::all(&a.concat(b)?)?;
+    let entries = distances::all(thinned(&a.concat(b)?, rows, seed.named("pooled"))?.points())?;
     let mut stage = context.progress().stage("compare", entries.len() as u64);
     for (k, entry) in entries.iter().enumerate() {
         context.check_stop()?;
-        let most = entry.most.unwrap_or(usize::MAX);
+        let most = entry.most.map_or(rows, |most| most.min(rows));
         let (x, y) = (thinned(a, most, seed.named("thin a"))?, thinned(b, most, seed.named("thin b"))?);
         let compute = |x: &Empirical, y: &Empirical| {
             (entry.compute)(&Pair { mu: x, nu: y, seed: seed.named(&entry.name) })
