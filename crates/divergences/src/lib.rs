@@ -5,7 +5,9 @@ mod axioms;
 #[cfg(feature = "proptest")]
 pub mod check;
 mod divergence;
+mod energy;
 pub mod family;
+mod fisher;
 pub mod kernel;
 mod mean_ipm;
 mod mmd;
@@ -14,8 +16,10 @@ mod packed;
 mod permutation;
 pub mod phi;
 pub mod quality;
+mod radix;
 mod registry;
 mod statistic;
+mod stein;
 pub mod sup_ipm;
 mod svd;
 pub mod test;
@@ -26,12 +30,15 @@ pub mod transport;
 
 pub use axioms::Axioms;
 pub use divergence::{Divergence, Toward};
+pub use energy::EnergyDistance;
+pub use fisher::FisherDivergence;
 pub use mean_ipm::MeanIpm;
 pub use measures;
 pub use measures::{Error, Result};
 pub use mmd::Mmd;
 pub use registry::{Registered, registry};
 pub use statistic::Statistic;
+pub use stein::{KernelStein, SteinKernel};
 
 /// The example in the README of the workspace, compiled and run with the doctests.
 #[cfg(doctest)]

@@ -2,7 +2,8 @@
 //! what the axiom and gradient tests drive, and what a comparison of two data sets prints.
 
 use crate::divergence::Divergence;
-use crate::family::{FourierLattice, RandomFrequencies};
+use crate::energy::EnergyDistance;
+use crate::family::{Activation, FourierLattice, RandomFrequencies, Ridge};
 use crate::kernel::{
     Energy, Gaussian, InverseMultiquadric, Kernel, Laplace, Matern, Mixture, Polynomial, Product,
     RationalQuadratic, Smoothness, Sum, Times,
@@ -91,6 +92,14 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
             "D2 Gaussian frequencies, unbiased",
             MeanIpm::new(frequencies()?, Statistic::Unbiased),
         ),
+        Registered::new("D2 stable frequencies", {
+            MeanIpm::new(RandomFrequencies::stable(dim, scale, 64, seed)?, Statistic::Plugin)
+        }),
+        Registered::new("D2 random neurons", {
+            MeanIpm::new(Ridge::random(Activation::Tanh, dim, scale, 32, seed)?, Statistic::Plugin)
+        }),
+        Registered::new("energy distance", EnergyDistance::new(Statistic::Plugin)),
+        Registered::new("energy distance, unbiased", EnergyDistance::new(Statistic::Unbiased)),
         Registered::new("MMD Gaussian", Mmd::new(gaussian, Statistic::Plugin)),
         Registered::new("MMD Gaussian, unbiased", Mmd::new(gaussian, Statistic::Unbiased)),
     ];

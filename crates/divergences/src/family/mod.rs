@@ -1,10 +1,25 @@
 //! Families of test functions with their measure τ: what the mean and the sup formulation are made of.
 
+mod bumps;
+mod exponentials;
 mod frequencies;
+mod functions;
 mod lattice;
+mod nystrom;
+mod pointwise;
+mod polynomials;
+mod ridge;
+mod stein;
 
+pub use bumps::Bumps;
+pub use exponentials::Exponentials;
 pub use frequencies::RandomFrequencies;
+pub use functions::Functions;
 pub use lattice::FourierLattice;
+pub use nystrom::Nystrom;
+pub use polynomials::{Hermite, Monomials};
+pub use ridge::{Activation, Ridge};
+pub use stein::SteinImage;
 
 use measures::{Error, Result};
 
