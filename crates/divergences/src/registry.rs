@@ -15,6 +15,7 @@ use crate::quality::Frechet;
 use crate::statistic::Statistic;
 use crate::sup_ipm::{RkhsBall, SupIpm};
 use crate::total_variation::{Grid, HistogramTotalVariation, TotalVariation};
+use crate::transport;
 use measures::{Result, Seed};
 
 /// A divergence with a name, and what can be asked of it.
@@ -109,6 +110,7 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
         }),
     );
     all.extend(suprema_and_densities(dim, scale, &lattice)?);
+    all.extend(transport::registered()?);
     Ok(all)
 }
 

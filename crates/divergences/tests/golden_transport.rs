@@ -1,7 +1,9 @@
 //! Optimal transport against POT and SciPy; `tests/golden/transport.py` made the values and says with which versions.
 
 use divergences::Divergence;
-use divergences::transport::{NormPower, Sinkhorn, SlicedWasserstein, line, solve};
+use divergences::transport::{GaussianTransport, NormPower, Sinkhorn, SlicedWasserstein, line, solve};
+use measures::nalgebra::DMatrix;
+use measures::zoo::Gaussian;
 use measures::{Empirical, Points};
 use serde_json::Value;
 
@@ -75,6 +77,23 @@ fn with_entropy() {
         close(entropic.transport_cost(&mu, &nu, &c).unwrap(), linear, 1e-9);
         let value = linear.as_f64().unwrap() + epsilon * kl;
         close(entropic.value, &value.into(), 1e-10);
+    }
+}
+
+#[test]
+fn between_gaussians() {
+    for case in cases(&golden(), "gaussian") {
+        let matrix = |name: &str| {
+            let rows = table(&case[name]);
+            DMatrix::from_fn(rows.len(), rows.dim(), |i, j| rows.row(i)[j])
+        };
+        let law =
+            |mean: &str, covariance: &str| Gaussian::new(numbers(&case[mean]), matrix(covariance)).unwrap();
+        let transport = GaussianTransport::new(&law("m0", "s0"), &law("m1", "s1")).unwrap();
+        close(transport.distance(), &case["distance"], 1e-10);
+        assert!((transport.map.matrix() - matrix("matrix")).amax() < 1e-9);
+        let offset = numbers(&case["offset"]);
+        assert!(transport.map.offset().iter().zip(&offset).all(|(a, b)| (a - b).abs() < 1e-9));
     }
 }
 

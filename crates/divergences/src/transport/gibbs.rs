@@ -82,6 +82,39 @@ impl<'a> Gibbs<'a> {
         sums
     }
 
+    /// Σᵢ aᵢ E_ij Σₖ E_ik wₖ for every column j, with exact rows: what Newton's method needs. `v` and `weighted` are padded.
+    pub(crate) fn product(&self, u: &[f64], v: &[f64], a: &[f64], weighted: &[f64]) -> Vec<f64> {
+        let (n, width) = (u.len(), v.len());
+        let len = self.table.row_len(Side::Source);
+        let block = n.div_ceil(TASKS).next_multiple_of(GROUP);
+        let parts = parallel::map_blocks(n, block, |rows| {
+            let mut kernel = vec![0.0; GROUP * width];
+            let mut columns = vec![0.0; width];
+            for start in rows.clone().step_by(GROUP) {
+                let group = start..(start + GROUP).min(rows.end);
+                let mut shares = [0.0; GROUP];
+                for (k, i) in group.clone().enumerate() {
+                    let row = &mut kernel[k * width..(k + 1) * width];
+                    self.table.fill(Side::Source, i, 0, &mut row[..len]);
+                    shares[k] =
+                        a[i] * dispatch(Row { costs: row, v, b: weighted, u: u[i], kappa: self.kappa });
+                }
+                let used = group.len();
+                dispatch(AddRows {
+                    kernel: &kernel[..used * width],
+                    shares: &shares[..used],
+                    out: &mut columns,
+                });
+            }
+            columns
+        });
+        let mut sums = vec![0.0; width];
+        for part in parts {
+            sums.iter_mut().zip(&part).for_each(|(s, p)| *s += p);
+        }
+        sums
+    }
+
     /// Calls `visit(i, law, out)` for every row i with the law bⱼ E_ij / sᵢ on the columns and row i of `out`, a buffer of
     /// rows of `width`. `v` and `b` are padded.
     pub(crate) fn conditionals(

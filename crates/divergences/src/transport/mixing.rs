@@ -11,16 +11,20 @@ use std::collections::VecDeque;
 /// Iterates remembered.
 const DEPTH: usize = 12;
 
+/// The error that excuses a loss of merit, as a fraction of the least so far: alternating excuses would be a cycle.
+const RECORD: f64 = 0.95;
+
 /// A history that has brought nothing for so many iterates is forgotten: round-off has spoilt its differences.
 const PATIENCE: usize = 2 * DEPTH;
 
 /// The memory of an iteration whose plain steps climb a concave function, its merit. A mixed iterate that neither climbs nor
-/// lowers the error is taken back, so that convergence is never lost.
+/// has a distinctly smaller error than any before is taken back, so that convergence is never lost.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mixing {
     history: VecDeque<Iterate>,
     merit: f64,
-    error: f64,
+    /// The least error since the history was last empty.
+    record: f64,
     /// The least error so far and the iterates since.
     best: Option<(f64, usize)>,
     /// Whether the iterate now asked about came from mixing.
@@ -38,7 +42,7 @@ impl Mixing {
     /// at x.
     pub(crate) fn advance(&mut self, x: &mut [f64], step: Vec<f64>, weights: &[f64], merit: f64, error: f64) {
         let round_off = 1e-13 * (1.0 + merit.abs());
-        if self.mixed && !(merit >= self.merit - round_off || error < self.error) {
+        if self.mixed && !(merit >= self.merit - round_off || error < RECORD * self.record) {
             // Back to the last iterate, and from there the plain step, which climbs.
             self.mixed = false;
             if let Some(last) = self.history.back() {
@@ -49,7 +53,8 @@ impl Mixing {
             self.history.drain(..keep);
             return;
         }
-        (self.merit, self.error) = (merit, error);
+        self.merit = merit;
+        self.record = if self.history.is_empty() { error } else { self.record.min(error) };
         self.best = match self.best {
             Some((best, since)) if error >= best => Some((best, since + 1)),
             _ => Some((error, 0)),

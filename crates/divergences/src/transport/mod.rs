@@ -16,19 +16,23 @@
 //! | [`solve`] | any cost, weights and sizes, exactly | pricing O(n m) a round | O(n + m) |
 //! | [`Sinkhorn`] | entropic, any cost, weights and sizes, to a marginal error | O(n m) a sweep | O(n + m) |
 //! | [`SinkhornDivergence`] | the same without its bias, with gradient | O(n m + n² + m²) a sweep | O(n + m) |
+//! | [`GaussianTransport`] | Gaussians, squared cost, with the Monge map | O(d³) | O(d²) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 
 mod coarse;
 mod cost;
 mod exact;
+mod gaussian;
 mod gibbs;
 pub mod line;
 mod max_sliced;
 mod mixing;
 mod network_simplex;
+mod newton;
 mod order;
 mod plan;
 mod pricing;
+mod registered;
 mod sinkhorn;
 mod sinkhorn_divergence;
 mod sliced;
@@ -40,8 +44,10 @@ mod wasserstein;
 
 pub use cost::{Cost, Custom, NormPower};
 pub use exact::{Exact, solve};
+pub use gaussian::GaussianTransport;
 pub use max_sliced::{MaxSliced, Slice};
 pub use plan::{Potentials, Status, Transport};
+pub(crate) use registered::registered;
 pub use sinkhorn::{Entropic, Sinkhorn, mean_cost};
 pub use sinkhorn_divergence::{Debiased, SinkhornDivergence};
 pub use sliced::{SlicedWasserstein, directions};

@@ -6,7 +6,7 @@
 //!
 //! with the plan π_ij = aᵢ bⱼ e^{(fᵢ + gⱼ − c_ij)/ε}. A sweep gives all rows the mass they should have, then all columns;
 //! the sequence of column potentials is accelerated by Anderson mixing, which does what over-relaxation with the best
-//! factor would, and more. Potentials start from a coarser pair of clouds, and on the coarsest from a sequence of falling
+//! factor would, and more; where that is slow, a step of Newton's method comes between. Potentials start from a coarser pair of clouds, and on the coarsest from a sequence of falling
 //! temperatures. No n×m array is stored. Sources: Cuturi, *Sinkhorn distances* (2013), arXiv:1306.0895; Peyré and Cuturi,
 //! *Computational optimal transport* (2019), chapter 4, doi:10.1561/2200000073; Lehmann, von Renesse, Sambale and
 //! Uschmajew, *A note on overrelaxation in the Sinkhorn algorithm* (2022), arXiv:2012.12562, for the linear theory.
@@ -40,7 +40,7 @@ pub struct Sinkhorn {
     pub epsilon: f64,
     /// The ℓ¹ distance of the marginals of the plan from the weights, both sides added up, at which to stop.
     pub tolerance: f64,
-    /// Sweeps over the finest pair of clouds after which to give up with [`Status::IterationLimit`].
+    /// Passes over the finest pair of clouds after which to give up with [`Status::IterationLimit`].
     pub max_iterations: usize,
 }
 
@@ -58,7 +58,7 @@ pub struct Entropic {
     pub epsilon: f64,
     /// Σᵢ |Σⱼ π_ij − aᵢ| + Σⱼ |Σᵢ π_ij − bⱼ| of the plan that the potentials give; its rows are exact.
     pub marginal_error: f64,
-    /// Sweeps over the finest pair of clouds.
+    /// Passes over the finest pair of clouds, sweeps and products of Newton's method together.
     pub iterations: usize,
     /// Whether the tolerance was reached; [`Status::Stalled`] when round-off, of relative size 10⁻¹⁶ max c/ε, forbids it.
     pub status: Status,
@@ -66,6 +66,14 @@ pub struct Entropic {
 
 /// ε below this fraction of the largest cost leaves no digit of the plan.
 const LEAST_EPSILON: f64 = 1e-12;
+
+/// Passes after which progress is judged: an error not below this fraction of what it was calls for Newton's method.
+const SLOW: usize = 40;
+const SLOW_GAIN: f64 = 0.1;
+/// Marginal error below which Newton's method may be trusted with a large problem.
+const NEWTON_BELOW: f64 = 1e-5;
+/// How often a step of Newton's method is halved before it is given up.
+const HALVINGS: usize = 20;
 
 /// Up to this many pairs a problem is solved without a coarser one.
 const DIRECT: usize = 1 << 16;
@@ -269,24 +277,71 @@ impl<'t, 'a> Iteration<'t, 'a> {
         self.gibbs = Gibbs::new(self.table, epsilon);
     }
 
-    /// Iterates until the marginal error is below `tolerance` or `limit` sweeps are done; returns both.
+    /// Iterates until the marginal error is below `tolerance` or `limit` passes are done; returns both.
     fn run(&mut self, tolerance: f64, limit: usize) -> (f64, usize) {
         let m = self.table.row_len(Side::Source);
+        let is_small = self.a.len().saturating_mul(m) <= DIRECT;
         let mut mixing = Mixing::default();
-        let mut done = 0;
+        let mut columns = self.gibbs.sweep(&mut self.u, &self.v, self.a, &self.b);
+        let (mut done, mut mark, mut mark_error) = (1, 1, f64::INFINITY);
         loop {
-            let columns = self.gibbs.sweep(&mut self.u, &self.v, self.a, &self.b);
-            done += 1;
-            self.mass = dot(&columns, &self.b);
-            let error = columns.iter().zip(&self.b).map(|(t, b)| b * (t - 1.0).abs()).sum();
+            let error = self.error(&columns);
             if error <= tolerance || done >= limit {
+                self.mass = dot(&columns, &self.b);
                 return (error, done);
             }
+            if done >= mark + SLOW {
+                let is_slow = error > SLOW_GAIN * mark_error && (error < NEWTON_BELOW || is_small);
+                (mark, mark_error) = (done, error);
+                if is_slow {
+                    done += self.newton(&mut columns, limit - done);
+                    mixing = Mixing::default();
+                    // As long as Newton's steps pay off, go on with them.
+                    mark = if self.error(&columns) < 0.5 * error { done.saturating_sub(SLOW) } else { done };
+                    mark_error = error;
+                    continue;
+                }
+            }
             let step = self.correction(&columns);
-            // The dual value in units of ε, which every plain step raises: the mass of the plan is one.
-            let merit = (dot(&self.u, self.a) + dot(&self.v[..m], &self.b)) * std::f64::consts::LN_2;
+            let merit = self.merit();
             mixing.advance(&mut self.v[..m], step, &self.b[..m], merit, error);
+            columns = self.gibbs.sweep(&mut self.u, &self.v, self.a, &self.b);
+            done += 1;
         }
+    }
+
+    fn error(&self, columns: &[f64]) -> f64 {
+        columns.iter().zip(&self.b).map(|(t, b)| b * (t - 1.0).abs()).sum()
+    }
+
+    /// The dual value in units of ε, which every plain step raises: with exact rows the mass of the plan is one.
+    fn merit(&self) -> f64 {
+        let m = self.table.row_len(Side::Source);
+        (dot(&self.u, self.a) + dot(&self.v[..m], &self.b[..m])) * std::f64::consts::LN_2
+    }
+
+    /// A step in Newton's direction, halved until the dual rises or the error falls; returns the passes it cost.
+    fn newton(&mut self, columns: &mut Vec<f64>, limit: usize) -> usize {
+        let (merit, error) = (self.merit(), self.error(columns));
+        let (step, mut passes) =
+            super::newton::direction(&self.gibbs, &self.u, &self.v, self.a, &self.b, columns);
+        let (u, v) = (self.u.clone(), self.v.clone());
+        let mut length = std::f64::consts::LOG2_E;
+        for _ in 0..HALVINGS {
+            if passes >= limit {
+                break;
+            }
+            self.v.iter_mut().zip(v.iter().zip(&step)).for_each(|(new, (v, s))| *new = v + length * s);
+            let sums = self.gibbs.sweep(&mut self.u, &self.v, self.a, &self.b);
+            passes += 1;
+            if self.merit() > merit || self.error(&sums) < 0.5 * error {
+                *columns = sums;
+                return passes;
+            }
+            length *= 0.5;
+        }
+        (self.u, self.v) = (u, v);
+        passes
     }
 
     /// −log₂ tⱼ, by which Sinkhorn's iteration changes vⱼ.
