@@ -6,7 +6,8 @@
 
 use crate::error::{Error, Result};
 use crate::tensor::{to_finite_points, to_tensor, values};
-use measures::{Drift, Empirical, Functional};
+use divergences::Divergence;
+use measures::{Drift, Empirical, Functional, Variation};
 use tch::Tensor;
 
 /// A loss in two parts: the number to report, and the tensor to differentiate, whose own value means nothing.
@@ -90,6 +91,25 @@ pub fn bridged_weighted_loss(f: &(impl Functional + ?Sized), x: &Tensor, w: &Ten
     Ok(Bridged { value: variation.value, surrogate }.into_loss())
 }
 
+/// D(n⁻¹ Σ δ(xᵢ), m⁻¹ Σ δ(yⱼ)) with the gradient in both samples, for critics that shape both; the divergence must be
+/// symmetric, because its variation is known in the first argument.
+///
+/// # Errors
+/// As [`bridged_loss`]; the divergence does not declare symmetry.
+pub fn bridged_pair(divergence: &(impl Divergence + ?Sized), x: &Tensor, y: &Tensor) -> Result<Bridged> {
+    if !divergence.axioms().symmetry {
+        let why = "the divergence is not symmetric, and its variation is known in the first argument only";
+        return Err(Error::Undefined { what: "the gradient in the second sample", why });
+    }
+    let mu = Empirical::uniform(to_finite_points(x, "the first sample")?)?;
+    let nu = Empirical::uniform(to_finite_points(y, "the second sample")?)?;
+    let (first, second) = (divergence.variation(&mu, &nu)?, divergence.variation(&nu, &mu)?);
+    let part = |t: &Tensor, variation: &Variation| -> Result<Tensor> {
+        Ok(t.f_mul(&to_tensor(&variation.d_points, t.kind(), t.device())?)?.f_sum(t.kind())?)
+    };
+    Ok(Bridged { value: first.value, surrogate: part(x, &first)? + part(y, &second)? })
+}
+
 /// The regression of `x` on stop(`x` + η V(x)): n⁻¹ Σᵢ ‖xᵢ − stop(xᵢ + η Vᵢ)‖², V the drift at the empirical measure of
 /// the rows. Its value is η² times the mean square of V, its gradient −2ηV/n: the points are pulled along the drift.
 ///
@@ -118,7 +138,7 @@ pub fn regression(x: &Tensor, y: &Tensor) -> Result<Tensor> {
 mod tests {
     use super::*;
     use crate::tensor::{scalar, to_points};
-    use measures::{Points, Result as MeasuresResult, Sample, Seed, Steepest, Variation, zoo::Gaussian};
+    use measures::{Points, Result as MeasuresResult, Sample, Seed, Steepest, zoo::Gaussian};
     use tch::{Device, Kind};
 
     /// F(μ) = ½ ∬ cos⟨a, x − y⟩ μ(dx) μ(dy) = ½ |∫ e^{i⟨a, x⟩} μ(dx)|²: interacting, so that F is no mean of a function.
@@ -229,6 +249,30 @@ mod tests {
                 .all(|(g, v)| (g + 2.0 * 0.5 * v / 6.0).abs() < 1e-15)
         );
         assert!(bridged_drift(&drift, &x, 0.0).is_err());
+    }
+
+    #[test]
+    fn pairs_are_differentiated_in_both_samples() {
+        let mmd = divergences::Mmd::new(
+            divergences::kernel::Gaussian::new(0.8).unwrap(),
+            divergences::Statistic::Unbiased,
+        );
+        let both = [cloud(Kind::Double), cloud(Kind::Double) * 0.5 + 0.3];
+        let leaves = both.map(|t| t.detach().set_requires_grad(true));
+        bridged_pair(&mmd, &leaves[0], &leaves[1]).unwrap().into_loss().backward();
+        for which in 0..2 {
+            let gradient = to_points(&leaves[which].grad()).unwrap();
+            for k in 0..12 {
+                let at = |h: f64| {
+                    let mut clouds = [to_points(&leaves[0]).unwrap(), to_points(&leaves[1]).unwrap()];
+                    clouds[which].as_mut_slice()[k] += h;
+                    let [a, b] = clouds.map(|c| Empirical::uniform(c).unwrap());
+                    mmd.value(&a, &b).unwrap()
+                };
+                let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!((difference - gradient.as_slice()[k]).abs() < 1e-9, "{which} {k}");
+            }
+        }
     }
 
     #[test]

@@ -165,11 +165,17 @@ pub fn all() -> &'static [&'static dyn AnyMethod] {
         &Of::<statistics::D2>::new(),
         &Of::<statistics::Characteristic>::new(),
         &Of::<statistics::Mmd>::new(),
+        &Of::<statistics::Energy>::new(),
+        &Of::<statistics::Sinkhorn>::new(),
         &Of::<statistics::Sliced>::new(),
         &Of::<statistics::Transport>::new(),
         &Of::<statistics::Gan>::new(),
+        &Of::<statistics::Wgan>::new(),
+        &Of::<statistics::MmdGan>::new(),
         &Of::<flow::FlowMatching>::new(),
         &Of::<flow::Diffusion>::new(),
+        &Of::<flow::Annealed>::new(),
+        &Of::<flow::Drift>::new(),
     ];
     ALL
 }

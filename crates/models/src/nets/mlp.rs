@@ -162,11 +162,22 @@ impl Mlp {
     /// # Panics
     /// When libtorch refuses the shapes; training and generation run under [`guard`](crate::guard).
     pub fn forward(&self, params: &Params, x: &Tensor) -> Tensor {
+        self.forward_with(params, x, Tensor::shallow_clone)
+    }
+
+    /// As [`Mlp::forward`] with every weight matrix replaced by `reshape` of it, for constraints such as a spectral norm.
+    pub(crate) fn forward_with(
+        &self,
+        params: &Params,
+        x: &Tensor,
+        reshape: impl Fn(&Tensor) -> Tensor,
+    ) -> Tensor {
         let mut h: Option<Tensor> = None;
         for &(weight, bias) in &self.layers {
+            let weight = reshape(params.leaf(weight));
             h = Some(match h {
-                None => params.leaf(bias).addmm(x, params.leaf(weight)),
-                Some(h) => params.leaf(bias).addmm(&self.config.activation.apply(h), params.leaf(weight)),
+                None => params.leaf(bias).addmm(x, &weight),
+                Some(h) => params.leaf(bias).addmm(&self.config.activation.apply(h), &weight),
             });
         }
         let out = h.unwrap_or_else(|| x.shallow_clone());

@@ -12,7 +12,7 @@ use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::Source;
 use crate::tensor::{scalar, to_tensor};
-use divergences::transport::{NormPower, solve};
+use divergences::transport::{NormPower, Sinkhorn, mean_cost, solve};
 use flows::Clock;
 use flows::path::{Interpolant, Pairs};
 use measures::rand::RngExt;
@@ -37,6 +37,12 @@ pub enum CouplingConfig {
     Independent {},
     /// Drawn from the optimal plan for ½‖x₀ − x₁‖² within batches.
     Optimal {},
+    /// Drawn from the entropic plan for that cost within batches: straighter than independent pairs, and faster to find
+    /// than the optimal plan.
+    Entropic {
+        /// The temperature as a multiple of the mean cost between the two batches.
+        epsilon: f64,
+    },
 }
 
 impl Default for CouplingConfig {
@@ -106,6 +112,9 @@ impl Method for FlowMatching {
         check_count("coupling_batch", c.coupling_batch.unwrap_or(1))?;
         check_range("sigma", c.sigma, 0.0.., "finite and not negative")?;
         check_cut(c.cut)?;
+        if let CouplingConfig::Entropic { epsilon } = c.coupling {
+            check_range("coupling.epsilon", epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
+        }
         if matches!(c.path, PathConfig::VarianceExploding { .. }) && target.start().is_some() {
             let must = "a path that ends in its starting measure: linear, trigonometric, cosine, variance_preserving";
             return Err(Error::setting("path", "variance_exploding", must));
@@ -169,7 +178,7 @@ impl Method for FlowMatching {
 fn pairs(c: &FlowMatchingConfig, about: &FlowAbout, target: &dyn Source, at: &Moment) -> Result<Pairs> {
     let group = match c.coupling {
         CouplingConfig::Independent {} => c.batch,
-        CouplingConfig::Optimal {} => c.coupling_batch.unwrap_or(c.batch),
+        CouplingConfig::Optimal {} | CouplingConfig::Entropic { .. } => c.coupling_batch.unwrap_or(c.batch),
     };
     // Whole groups, so that every plan is between the same number of points.
     let n = c.batch.next_multiple_of(group.min(c.batch)).max(group);
@@ -182,6 +191,10 @@ fn pairs(c: &FlowMatchingConfig, about: &FlowAbout, target: &dyn Source, at: &Mo
     let mut pairs = match c.coupling {
         CouplingConfig::Independent {} => Pairs::aligned(x0, x1)?,
         CouplingConfig::Optimal {} => Pairs::minibatch(&x0, &x1, group, optimal, at.seed("pairs"))?,
+        CouplingConfig::Entropic { epsilon } => {
+            let couple = |a: &Points, b: &Points| entropic(epsilon, a, b);
+            Pairs::minibatch(&x0, &x1, group, couple, at.seed("pairs"))?
+        }
     };
     if n > c.batch {
         let rows: Vec<usize> = (0..c.batch).collect();
@@ -194,6 +207,17 @@ fn pairs(c: &FlowMatchingConfig, about: &FlowAbout, target: &dyn Source, at: &Mo
 fn optimal(x0: &Points, x1: &Points) -> measures::Result<Coupling> {
     let (mu, nu) = (Empirical::uniform(x0.clone())?, Empirical::uniform(x1.clone())?);
     Ok(solve(&mu, &nu, &NormPower::half_squared_euclidean())?.plan)
+}
+
+fn entropic(epsilon: f64, x0: &Points, x1: &Points) -> measures::Result<Coupling> {
+    let (mu, nu) = (Empirical::uniform(x0.clone())?, Empirical::uniform(x1.clone())?);
+    let cost = NormPower::half_squared_euclidean();
+    let temperature = epsilon * mean_cost(&mu, &nu, &cost)?;
+    Sinkhorn::new(temperature)?
+        .tolerance(1e-3)
+        .max_iterations(500)
+        .solve(&mu, &nu, &cost)?
+        .plan(&mu, &nu, &cost)
 }
 
 impl Persist for FlowMatchingState {
@@ -246,6 +270,9 @@ mod tests {
             let free = FlowMatchingConfig { coupling: CouplingConfig::Independent {}, ..c };
             let independent = pairs(&free, s.model.about(), &target, &at).unwrap();
             assert!(distance(&found) < 0.5 * distance(&independent));
+            let soft = FlowMatchingConfig { coupling: CouplingConfig::Entropic { epsilon: 0.05 }, ..free };
+            let entropic = pairs(&soft, s.model.about(), &target, &at).unwrap();
+            assert!(distance(&entropic) < 0.7 * distance(&independent));
         }
     }
 }

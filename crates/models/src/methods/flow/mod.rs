@@ -1,9 +1,14 @@
 //! Maps from flows, section 4 of the paper: learn a velocity, a score or a denoiser along a path of measures, then follow it.
 
+mod annealed;
 mod diffusion;
+mod drift;
+pub mod drifts;
 mod flow_matching;
 pub(crate) mod path;
 
+pub use annealed::{Annealed, AnnealedConfig, AnnealedState};
 pub use diffusion::{Diffusion, DiffusionConfig, DiffusionState};
+pub use drift::{Drift, DriftConfig, DriftState, DriftingConfig};
 pub use flow_matching::{CouplingConfig, FlowMatching, FlowMatchingConfig, FlowMatchingState};
 pub use path::{PathConfig, Prediction};

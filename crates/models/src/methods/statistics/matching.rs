@@ -101,13 +101,11 @@ impl<O: Objective> Method for Matching<O> {
         let y = target.batch(target_batch, &mut at.rng("target"))?;
         let y = Empirical::uniform(state.map.scaler().standardise(y))?;
         let x = state.map.forward(&state.map.draw(batch, &mut at.rng("noise"))?);
-        if state.divergence.is_none() || config.changes(at) {
-            state.divergence = Some(config.divergence(&state.reference, at)?);
-        }
-        let loss = match &state.divergence {
-            Some(divergence) => bridged(&*divergence.toward(&y)?, &x)?,
-            None => unreachable!("it was made above"),
+        let divergence = match state.divergence.take() {
+            Some(known) if !config.changes(at) => known,
+            _ => config.divergence(&state.reference, at)?,
         };
+        let loss = bridged(&*state.divergence.insert(divergence).toward(&y)?, &x)?;
         if loss.value.is_finite() {
             state.adam.step(&mut state.map.params, &loss.surrogate, at.step, at.steps)?;
         }

@@ -3,15 +3,15 @@
 use crate::error::{Error, Result};
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective, Statistic, Sum, median_distance};
+use crate::methods::statistics::{Fit, Matching, Objective, Statistic, d2::median};
 use crate::optim::OptimConfig;
 use divergences::Divergence;
-use divergences::kernel::Gaussian;
+use divergences::kernel::Mixture;
 use measures::Points;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Descent on MMD(φ_#ν, μ₁)² with a sum of Gaussian kernels: generative moment matching (Li, Swersky and Zemel 2015,
+/// Descent on MMD(φ_#ν, μ₁)² with a mean of Gaussian kernels: generative moment matching (Li, Swersky and Zemel 2015,
 /// arXiv 1502.02761; Dziugaite, Roy and Ghahramani 2015, arXiv 1505.03906).
 pub type Mmd = Matching<MmdConfig>;
 
@@ -64,13 +64,9 @@ impl Objective for MmdConfig {
         if self.bandwidths.is_empty() {
             return Err(Error::setting("bandwidths", "[]", "at least one positive number"));
         }
-        let median = median_distance(reference)?;
-        let part = |multiple: &f64| {
-            let kernel = Gaussian::new(multiple * median)?;
-            let divergence: Box<dyn Divergence> =
-                Box::new(divergences::Mmd::new(kernel, self.statistic.into()));
-            Ok((1.0, divergence))
-        };
-        Ok(Box::new(Sum::new(self.bandwidths.iter().map(part).collect::<Result<_>>()?)?))
+        let median = median(reference)?;
+        let bandwidths: Vec<f64> = self.bandwidths.iter().map(|multiple| multiple * median).collect();
+        let kernel = Mixture::of_bandwidths(&bandwidths)?;
+        Ok(Box::new(divergences::Mmd::new(kernel, self.statistic.into())))
     }
 }

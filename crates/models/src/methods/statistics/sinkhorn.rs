@@ -1,0 +1,76 @@
+//! The Sinkhorn divergence as an objective.
+
+use crate::error::{Result, check_count, check_range};
+use crate::generators::MapConfig;
+use crate::method::Moment;
+use crate::methods::statistics::{Fit, Matching, Objective};
+use crate::optim::OptimConfig;
+use divergences::Divergence;
+use divergences::transport::{NormPower, Sinkhorn as Iteration, SinkhornDivergence, mean_cost};
+use measures::{Empirical, Points};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Descent on the Sinkhorn divergence S_ε(φ_#ν, μ₁) for the cost ½‖x − y‖²: entropic transport less its bias (Genevay,
+/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278).
+pub type Sinkhorn = Matching<SinkhornConfig>;
+
+/// Settings of `sinkhorn`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SinkhornConfig {
+    /// The map.
+    pub map: MapConfig,
+    /// The optimiser.
+    pub optim: OptimConfig,
+    /// Generated points a step.
+    pub batch: usize,
+    /// Target points a step; absent, as many as generated.
+    pub target_batch: Option<usize>,
+    /// The temperature ε as a multiple of the mean cost within the target.
+    pub epsilon: f64,
+    /// The marginal error at which the iteration stops.
+    pub tolerance: f64,
+    /// The sweeps after which it stops in any case.
+    pub sweeps: usize,
+}
+
+impl Default for SinkhornConfig {
+    fn default() -> Self {
+        SinkhornConfig {
+            map: MapConfig::default(),
+            optim: OptimConfig::default(),
+            batch: 256,
+            target_batch: None,
+            epsilon: 0.01,
+            tolerance: 1e-3,
+            sweeps: 200,
+        }
+    }
+}
+
+impl Objective for SinkhornConfig {
+    const NAME: &'static str = "sinkhorn";
+    const ABOUT: &'static str =
+        "Sinkhorn divergence, debiased entropic transport (arXiv 1706.00292, 1810.08278)";
+
+    fn fit(&self) -> Fit<'_> {
+        Fit {
+            map: &self.map,
+            optim: &self.optim,
+            batch: self.batch,
+            target_batch: self.target_batch.unwrap_or(self.batch),
+        }
+    }
+
+    fn divergence(&self, reference: &Points, _: &Moment) -> Result<Box<dyn Divergence>> {
+        check_range("epsilon", self.epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
+        check_range("tolerance", self.tolerance, f64::MIN_POSITIVE.., "finite and positive")?;
+        check_count("sweeps", self.sweeps)?;
+        let cost = NormPower::half_squared_euclidean();
+        let target = Empirical::uniform(reference.clone())?;
+        let epsilon = self.epsilon * mean_cost(&target, &target, &cost)?;
+        let iteration = Iteration::new(epsilon)?.tolerance(self.tolerance).max_iterations(self.sweeps);
+        Ok(Box::new(SinkhornDivergence::with_settings(iteration, cost)))
+    }
+}

@@ -1,0 +1,218 @@
+//! Wasserstein GANs: the critic is kept Lipschitz, and its supremum is W₁.
+
+use crate::error::{Result, check_range};
+use crate::generators::{Generator, MapConfig};
+use crate::method::{Method, Moment, Setup};
+use crate::methods::statistics::adversary::{Adversaries, Duel, input_gradient};
+use crate::nets::{Activation, MlpConfig};
+use crate::optim::OptimConfig;
+use crate::source::Source;
+use measures::rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, no_grad_guard};
+
+/// A map against a critic D of bounded slope: the critic maximises E D(y) − E D(x), whose supremum over 1-Lipschitz
+/// functions is W₁ (Kantorovich and Rubinstein; section 2 of the paper), and the map maximises E D(x). Arjovsky, Chintala
+/// and Bottou 2017, arXiv 1701.07875. The reported loss is E D(y) − E D(x).
+pub struct Wgan;
+
+/// How the critic's slope is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Lipschitz {
+    /// Every parameter is kept inside [−bound, bound], as in the first WGAN.
+    Clip {
+        /// The bound.
+        bound: f64,
+    },
+    /// weight · E(‖∇D‖ − 1)² at random points between data and generated points (Gulrajani et al. 2017, arXiv
+    /// 1704.00028).
+    Penalty {
+        /// The weight.
+        weight: f64,
+    },
+    /// Every weight matrix is divided by its largest singular value (Miyato et al. 2018, arXiv 1802.05957). The singular
+    /// value is found afresh at every step by power iteration from a fixed start, so no state is carried on.
+    Spectral {
+        /// Sweeps of the power iteration.
+        sweeps: usize,
+    },
+}
+
+impl Default for Lipschitz {
+    fn default() -> Self {
+        Lipschitz::Penalty { weight: 1.0 }
+    }
+}
+
+/// Settings of `wgan`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WganConfig {
+    /// The map.
+    pub map: MapConfig,
+    /// The critic, from data to one number.
+    pub critic: MlpConfig,
+    /// The map's optimiser.
+    pub optim: OptimConfig,
+    /// The critic's optimiser.
+    pub critic_optim: OptimConfig,
+    /// Generated points, and target points, in each round.
+    pub batch: usize,
+    /// The critic's rounds before each step of the map.
+    pub critic_steps: usize,
+    /// How the critic's slope is bounded.
+    pub lipschitz: Lipschitz,
+}
+
+impl Default for WganConfig {
+    fn default() -> Self {
+        let optim = OptimConfig { lr: 5e-4, beta1: 0.0, beta2: 0.9, ..OptimConfig::default() };
+        WganConfig {
+            map: MapConfig::default(),
+            critic: MlpConfig {
+                widths: vec![128; 3],
+                activation: Activation::LeakyRelu,
+                ..MlpConfig::default()
+            },
+            critic_optim: OptimConfig { lr: 1e-3, ..optim.clone() },
+            optim,
+            batch: 256,
+            critic_steps: 3,
+            lipschitz: Lipschitz::default(),
+        }
+    }
+}
+
+impl WganConfig {
+    fn duel(&self) -> Duel<'_> {
+        Duel {
+            map: &self.map,
+            critic: &self.critic,
+            optim: &self.optim,
+            critic_optim: &self.critic_optim,
+            batch: self.batch,
+            critic_steps: self.critic_steps,
+        }
+    }
+}
+
+impl Method for Wgan {
+    const NAME: &'static str = "wgan";
+    const ABOUT: &'static str =
+        "Wasserstein GAN: clipping, gradient penalty or spectral norm (arXiv 1701.07875, 1704.00028)";
+    type Config = WganConfig;
+    type State = Adversaries;
+
+    fn init(config: &WganConfig, target: &dyn Source, setup: &Setup) -> Result<Adversaries> {
+        match config.lipschitz {
+            Lipschitz::Clip { bound } => {
+                check_range("lipschitz.bound", bound, f64::MIN_POSITIVE.., "finite and positive")?;
+            }
+            Lipschitz::Penalty { weight } => {
+                check_range("lipschitz.weight", weight, 0.0.., "finite and not negative")?;
+            }
+            Lipschitz::Spectral { sweeps } => crate::error::check_count("lipschitz.sweeps", sweeps)?,
+        }
+        Adversaries::new(&config.duel(), 1, Wgan::NAME, target, setup)
+    }
+
+    fn step(config: &WganConfig, s: &mut Adversaries, target: &dyn Source, at: &Moment) -> Result<f64> {
+        let n = config.batch;
+        let mut distance = 0.0;
+        for k in 0..config.critic_steps {
+            let (y, x) = (s.real(n, k, target, at)?, s.fake(n, k, at)?);
+            let gap = mean(&criticise(config, s, &y)) - mean(&criticise(config, s, &x));
+            distance = crate::tensor::scalar(&gap)?;
+            let mut loss = -gap;
+            if let Lipschitz::Penalty { weight } = config.lipschitz {
+                loss += slope_penalty(s, &y, &x, k, at)? * weight;
+            }
+            if !s.step_critic(&loss, at)? {
+                return Ok(f64::NAN);
+            }
+            if let Lipschitz::Clip { bound } = config.lipschitz {
+                let _guard = no_grad_guard();
+                let _ = s.critic_params.flat_mut().f_clamp_(-bound, bound)?;
+            }
+        }
+        let x = s.map.forward(&s.noise(n, config.critic_steps, at)?);
+        let value = s.step_map(&-mean(&criticise(config, s, &x)), at)?;
+        Ok(if value.is_finite() { distance } else { value })
+    }
+
+    fn generator(_: &WganConfig, s: &Adversaries) -> Result<Box<dyn Generator>> {
+        Ok(Box::new(s.map.duplicate()?))
+    }
+}
+
+fn mean(x: &Tensor) -> Tensor {
+    x.mean(x.kind())
+}
+
+fn criticise(config: &WganConfig, s: &Adversaries, x: &Tensor) -> Tensor {
+    match config.lipschitz {
+        Lipschitz::Spectral { sweeps } => s
+            .critic
+            .forward_with(&s.critic_params, x, |weight| weight / largest_singular_value(weight, sweeps)),
+        _ => s.critic(x),
+    }
+}
+
+/// σ(W) = uᵀWv with u and v by power iteration, as constants: differentiable in W.
+fn largest_singular_value(w: &Tensor, sweeps: usize) -> Tensor {
+    let (u, v) = {
+        let _guard = no_grad_guard();
+        let unit = |x: Tensor| &x / x.norm().clamp_min(1e-30);
+        let mut v = unit(Tensor::ones([w.size()[1]], (w.kind(), w.device())));
+        let mut u = unit(w.mv(&v));
+        for _ in 0..sweeps {
+            v = unit(w.tr().mv(&u));
+            u = unit(w.mv(&v));
+        }
+        (u, v)
+    };
+    u.dot(&w.mv(&v)).clamp_min(1e-12)
+}
+
+/// E(‖∇D(x̂)‖ − 1)² at points x̂ between y and x.
+fn slope_penalty(s: &Adversaries, y: &Tensor, x: &Tensor, k: usize, at: &Moment) -> Result<Tensor> {
+    let mut rng = at.seed("between").stream(k as u64);
+    let parts: Vec<f64> = (0..y.size()[0]).map(|_| rng.random()).collect();
+    let parts =
+        Tensor::f_from_slice(&parts)?.f_to_kind(y.kind())?.f_to_device(y.device())?.f_view([-1, 1])?;
+    let between = x + (y - x) * parts;
+    let (_, gradient) = input_gradient(|x| s.critic(x), &between)?;
+    // The norm has no derivative at 0; a tiny constant under the root gives it one.
+    let norms = (gradient.square().sum_dim_intlist(1, false, gradient.kind()) + 1e-12).sqrt();
+    Ok(mean(&(norms - 1.0).square()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::scalar;
+    use measures::{Seed, nalgebra::DMatrix, rand::RngExt};
+
+    #[test]
+    fn power_iteration_finds_the_norm_and_its_gradient() {
+        let mut rng = Seed::new(3).rng();
+        let entries: Vec<f64> = (0..12).map(|_| rng.random::<f64>() - 0.3).collect();
+        let exact = |e: &[f64]| DMatrix::from_row_slice(4, 3, e).singular_values()[0];
+        let w = Tensor::from_slice(&entries).view([4, 3]).set_requires_grad(true);
+        let sigma = largest_singular_value(&w, 200);
+        assert!((scalar(&sigma).unwrap() - exact(&entries)).abs() < 1e-12);
+        sigma.backward();
+        let gradient = crate::tensor::values(&w.grad()).unwrap();
+        for k in 0..12 {
+            let at = |h: f64| {
+                let mut e = entries.clone();
+                e[k] += h;
+                exact(&e)
+            };
+            assert!(((at(1e-6) - at(-1e-6)) / 2e-6 - gradient[k]).abs() < 1e-8);
+        }
+    }
+}
