@@ -28,7 +28,14 @@ const LEARN: [&str; 14] = [
 
 fn learn(dir: &Path, out: &str) -> Command {
     let mut command = program(dir);
-    command.args(LEARN).arg(out).args(["--set", "steps=600", "--set", "method.batch=64"]);
+    command.args(LEARN).arg(out).args([
+        "--set",
+        "steps=600",
+        "--set",
+        "method=sliced",
+        "--set",
+        "method.batch=64",
+    ]);
     command.args(["--set", "method.target_batch=64", "--set", "method.map.net.widths=16,16"]);
     command
 }

@@ -77,7 +77,9 @@ pub enum Problem {
     #[error("holds no .npy array")]
     NoArray,
     /// Several arrays, none chosen.
-    #[error("holds several arrays ({0}); name one with --set input.array=NAME")]
+    #[error(
+        "holds several arrays ({0}); choose one by the key array of its input section, as input.array=NAME"
+    )]
     ManyArrays(String),
     /// The named array is not there.
     #[error("holds no array named '{asked}'; it holds {available}")]

@@ -10,6 +10,7 @@ use crate::report::{self, Report};
 use crate::spec;
 use measures::rand::seq::SliceRandom;
 use measures::{Empirical, Points, Seed};
+use models::methods::statistics::median_distance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -110,14 +111,15 @@ fn table(context: &Context<'_>, a: &Points, b: &Points, rows: usize) -> Result<r
     let columns = ["name", "settings", "value", "standard_error", "floor", "seconds"];
     let mut table = report::Table::new("divergences", "Every divergence there is", &columns);
     let seed = context.seed();
-    let entries = distances::all(thinned(&a.concat(b)?, rows, seed.named("pooled"))?.points())?;
+    let scale = median_distance(thinned(&a.concat(b)?, rows, seed.named("pooled"))?.points())?;
+    let entries = distances::all(a.dim(), scale)?;
     let mut stage = context.progress().stage("compare", entries.len() as u64);
     for (k, entry) in entries.iter().enumerate() {
         context.check_stop()?;
         let most = entry.most.map_or(rows, |most| most.min(rows));
         let (x, y) = (thinned(a, most, seed.named("thin a"))?, thinned(b, most, seed.named("thin b"))?);
         let compute = |x: &Empirical, y: &Empirical| {
-            (entry.compute)(&Pair { mu: x, nu: y, seed: seed.named(&entry.name) })
+            (entry.compute)(&Pair { mu: x, nu: y, seed: seed.named(&entry.name), scale })
         };
         let started = Instant::now();
         let found = compute(&x, &y);

@@ -4,10 +4,9 @@
 use divergences::phi::{Phi, from_samples};
 use divergences::quality::{Frechet, density_coverage, precision_recall};
 use divergences::total_variation::{Grid, HistogramTotalVariation};
-use divergences::transport::{MaxSliced, SlicedWasserstein, Wasserstein};
+use divergences::transport::{MaxSliced, NormPower, SinkhornDivergence, SlicedWasserstein, Wasserstein};
 use divergences::{Divergence, Result};
-use measures::{Empirical, Measure, Points, Seed};
-use models::methods::statistics::median_distance;
+use measures::{Empirical, Measure, Seed};
 use std::collections::HashSet;
 
 /// One number that a comparison found.
@@ -34,6 +33,8 @@ pub(super) struct Pair<'a> {
     pub(super) mu: &'a Empirical,
     pub(super) nu: &'a Empirical,
     pub(super) seed: Seed,
+    /// The median distance between the pooled rows.
+    pub(super) scale: f64,
 }
 
 type Compute = Box<dyn Fn(&Pair<'_>) -> Result<Vec<Found>>>;
@@ -55,10 +56,9 @@ struct Estimator {
 
 /// Everything that is compared, at the length scale of the pooled rows. An estimator stands in for a registered divergence
 /// of the same name.
-pub(super) fn all(pooled: &Points) -> crate::failure::Result<Vec<Entry>> {
+pub(super) fn all(dim: usize, scale: f64) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    let scale = median_distance(pooled)?;
-    let registered = divergences::registry(pooled.dim(), scale)?;
+    let registered = divergences::registry(dim, scale)?;
     let settings = format!("length scale {}", crate::figure::number(scale, 3));
     for one in registered {
         let (settings, shared) = (settings.clone(), one.shared_atoms);
@@ -94,6 +94,16 @@ const ESTIMATORS: &[Estimator] = &[
     Estimator { name: "W₁ (exact)", most: PLAN, compute: |p| wasserstein(p, 1.0) },
     Estimator { name: "W₂ (exact)", most: PLAN, compute: |p| wasserstein(p, 2.0) },
     Estimator {
+        name: "Sinkhorn divergence",
+        most: PLAN,
+        compute: |p| {
+            let epsilon = 0.05 * p.scale * p.scale;
+            let d = SinkhornDivergence::new(epsilon, NormPower::squared_euclidean())?;
+            let settings = format!("squared Euclidean cost, ε = {}", crate::figure::number(epsilon, 3));
+            Ok(Found::plain(settings, d.value(p.mu, p.nu)?))
+        },
+    },
+    Estimator {
         name: "sliced W₂",
         most: None,
         compute: |p| {
@@ -114,7 +124,7 @@ const ESTIMATORS: &[Estimator] = &[
         most: None,
         compute: |p| Ok(Found::plain("squared; mean and covariance alone", Frechet.value(p.mu, p.nu)?)),
     },
-    Estimator { name: "total variation", most: None, compute: histogram },
+    Estimator { name: "total variation of histograms", most: None, compute: histogram },
     Estimator { name: "Kullback–Leibler", most: None, compute: |p| nearest(p, Phi::Kl, 5) },
     Estimator { name: "reverse Kullback–Leibler", most: None, compute: |p| nearest(p, Phi::ReverseKl, 5) },
     Estimator { name: "squared Hellinger", most: None, compute: |p| nearest(p, Phi::SquaredHellinger, 5) },

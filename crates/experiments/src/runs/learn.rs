@@ -66,7 +66,7 @@ impl Default for LearnConfig {
             data: None,
             input: Options::default(),
             n: 10_000,
-            method: Choice::new("sliced").expect("the default method exists"),
+            method: Choice::new("d2").expect("the default method exists"),
             steps: 3000,
             test: 0.2,
             samples: 10_000,
