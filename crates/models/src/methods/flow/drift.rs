@@ -5,14 +5,13 @@ use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::drifts::{NormalisedKernel, ScoreDifference};
-use crate::methods::statistics::LossConfig;
+use crate::methods::statistics::{LossConfig, median_distance};
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::{Source, overview};
 use crate::tensor::scalar;
 use divergences::Divergence;
-use divergences::kernel::{Pairs, median_distance};
 use measures::{Empirical, Points, Steepest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -127,8 +126,7 @@ impl Method for Drift {
                 }
             }
         }
-        let none = Points::zeros(0, reference.dim());
-        let median = median_distance(&reference, &none, Pairs::Among(1000))?;
+        let median = median_distance(&reference)?;
         let map = OneStep::new(&c.map, scaler, Drift::NAME, setup)?;
         let adam = Adam::new(&c.optim, &map.params)?;
         target.batch(c.target_batch.unwrap_or(c.batch), &mut setup.seed.rng())?;

@@ -6,7 +6,7 @@ use crate::method::Moment;
 use crate::methods::statistics::{Fit, Matching, Objective};
 use crate::optim::OptimConfig;
 use divergences::family::{FourierLattice, RandomFrequencies};
-use divergences::kernel::{Pairs, median_distance};
+use divergences::kernel::{self, Pairs};
 use divergences::{Divergence, MeanIpm};
 use measures::Points;
 use schemars::JsonSchema;
@@ -155,9 +155,12 @@ fn highest(max: u32, low_first: f64, at: &Moment) -> u32 {
     (1 + (f64::from(max) * at.progress() / low_first) as u32).min(max)
 }
 
-/// The median distance within a sample, the yardstick of bandwidths.
-pub(super) fn median(reference: &Points) -> Result<f64> {
-    Ok(median_distance(reference, &Points::zeros(0, reference.dim()), Pairs::Among(1000))?)
+/// The median distance within (1000 of) the points, the yardstick of bandwidths.
+///
+/// # Errors
+/// There are fewer than two points, or half of all pairs coincide.
+pub fn median_distance(x: &Points) -> Result<f64> {
+    Ok(kernel::median_distance(x, &Points::zeros(0, x.dim()), Pairs::Among(1000))?)
 }
 
 /// `count` frequencies for each bandwidth, a multiple of the median distance within `reference`, τ uniform.
@@ -170,7 +173,7 @@ pub(super) fn random(
     if bandwidths.is_empty() {
         return Err(Error::setting("family.bandwidths", "[]", "at least one positive number"));
     }
-    let median = median(reference)?;
+    let median = median_distance(reference)?;
     let seed = at.seed("frequencies");
     let mut all: Option<Points> = None;
     for (i, multiple) in bandwidths.iter().enumerate() {

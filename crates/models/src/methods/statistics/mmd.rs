@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective, Statistic, d2::median};
+use crate::methods::statistics::{Fit, Matching, Objective, Statistic, median_distance};
 use crate::optim::OptimConfig;
 use divergences::Divergence;
 use divergences::kernel::Mixture;
@@ -64,7 +64,7 @@ impl Objective for MmdConfig {
         if self.bandwidths.is_empty() {
             return Err(Error::setting("bandwidths", "[]", "at least one positive number"));
         }
-        let median = median(reference)?;
+        let median = median_distance(reference)?;
         let bandwidths: Vec<f64> = self.bandwidths.iter().map(|multiple| multiple * median).collect();
         let kernel = Mixture::of_bandwidths(&bandwidths)?;
         Ok(Box::new(divergences::Mmd::new(kernel, self.statistic.into())))

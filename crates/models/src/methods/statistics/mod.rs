@@ -16,7 +16,7 @@ mod wgan;
 
 pub use adversary::Adversaries;
 pub use characteristic::{Characteristic, CharacteristicConfig};
-pub use d2::{D2, D2Config, FamilyConfig, Statistic};
+pub use d2::{D2, D2Config, FamilyConfig, Statistic, median_distance};
 pub use energy::{Energy, EnergyConfig};
 pub use gan::{Gan, GanConfig, GanLoss};
 pub use loss::LossConfig;
