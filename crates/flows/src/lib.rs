@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod descent;
 mod error;
+pub mod exponential;
 pub mod field;
+pub mod grid;
+pub mod interaction;
+pub mod langevin;
 pub mod likelihood;
 pub mod ode;
 pub mod path;

@@ -92,3 +92,23 @@ fn interpolants_and_pairs() {
         )
     });
 }
+
+#[test]
+fn chains_interactions_and_grids() {
+    use flows::grid::Plane;
+    use flows::interaction::{Riesz, RieszTree};
+    use flows::langevin::{Baoab, Mala};
+    use flows::measures::{Drift, Empirical};
+    let (target, x) = (Gaussian::standard(2), cloud(1_000));
+    same_bits("MALA", || bits(&Mala::new(0.3).unwrap().run(&target, &x, 10, Seed::new(1)).unwrap().points));
+    same_bits("BAOAB", || {
+        bits(&Baoab::new(0.3, 1.0).unwrap().run(&target, &x, None, 10, Seed::new(1)).unwrap().points)
+    });
+    let mu = Empirical::uniform(x.clone()).unwrap();
+    let law = Riesz::new(1.0, 0.1).unwrap();
+    same_bits("Riesz", || bits(&law.drift(&mu).unwrap()));
+    same_bits("tree", || bits(&RieszTree::new(law, 0.5).unwrap().drift(&mu).unwrap()));
+    let plane = Plane::new((-3.0, 3.0), (-3.0, 3.0), [50, 60], |x, y| x * x + x * y + y * y).unwrap();
+    let start = plane.project(|x, y| (-(x - 1.0).powi(2) - y * y).exp()).unwrap();
+    same_bits("plane", || plane.run(&start, 0.01, 5).unwrap().iter().map(|r| r.to_bits()).collect());
+}

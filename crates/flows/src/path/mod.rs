@@ -13,6 +13,7 @@ pub use gaussian_bridge::GaussianBridge;
 pub use interpolant::{Curve, Draw, Interpolant, Interpolation};
 pub use mixture::MixturePath;
 pub use pairs::Pairs;
+pub(crate) use schedule::check_time;
 pub use schedule::{
     Cosine, Custom, Linear, Noised, OrnsteinUhlenbeck, Schedule, Trigonometric, VarianceExploding,
     VariancePreserving,

@@ -14,6 +14,8 @@ mod scheme;
 mod solve;
 mod tree;
 
+pub(crate) use normal::block_normals;
+
 pub use equation::{Additive, Corrected, Diagonal, Equation, Ito, Stratonovich};
 pub use family::{Direction, FamilyDrift, family, reverse};
 pub use noise::{Noise, Walk, WhiteNoise};
