@@ -87,7 +87,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The operating system refused a file.
-    #[error("{}: cannot {doing}: {source}", path.display())]
+    #[error("{}: cannot {doing}: {}", path.display(), reason(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -157,6 +157,14 @@ impl Error {
     }
 }
 
+/// What the operating system said, without its error number and the name of a temporary file.
+fn reason(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return "the disk is full; free some space or choose another folder".to_owned();
+    }
+    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
         Error::Torch { message: first_line(&error.to_string()) }
@@ -182,4 +190,17 @@ pub(crate) fn check_range(
 /// Refuses zero.
 pub(crate) fn check_count(field: &'static str, value: usize) -> Result<()> {
     if value > 0 { Ok(()) } else { Err(Error::setting(field, value, "at least 1")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_with_the_file_it_had_no_room_for() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = Error::io(Path::new("runs/model.safetensors"), "write it", full);
+        let line = "runs/model.safetensors: cannot write it: the disk is full; free some space or choose another folder";
+        assert_eq!(error.to_string(), line);
+    }
 }
