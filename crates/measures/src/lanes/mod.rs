@@ -31,6 +31,8 @@
 mod exp;
 mod log;
 mod portable;
+mod real;
+mod single;
 mod trig;
 mod vector;
 #[cfg(target_arch = "x86_64")]
@@ -41,6 +43,8 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use real::{Real, Scalar};
+pub use single::{F32s, SINGLE_WIDTH, Single};
 pub use vector::F64s;
 
 use crate::error::{Error, Result};
@@ -53,7 +57,7 @@ pub const WIDTH: usize = 8;
 ///
 /// Use them through [`F64s`], which has operators.
 #[expect(missing_docs, reason = "each is the operation of its name, lane by lane")]
-pub trait Lanes: sealed::Sealed + Copy + Send + Sync + 'static {
+pub trait Lanes: Single + sealed::Sealed + Copy + Send + Sync + 'static {
     /// Eight numbers.
     type F: Copy;
     /// Eight 64-bit patterns.
@@ -74,6 +78,8 @@ pub trait Lanes: sealed::Sealed + Copy + Send + Sync + 'static {
     /// c − a·b, rounded once.
     fn neg_mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     fn less(self, a: Self::F, b: Self::F) -> Self::M;
+    /// Whether any of them is true.
+    fn any(self, mask: Self::M) -> bool;
     fn select(self, mask: Self::M, then: Self::F, otherwise: Self::F) -> Self::F;
     fn to_pattern(self, a: Self::F) -> Self::U;
     fn of_pattern(self, a: Self::U) -> Self::F;

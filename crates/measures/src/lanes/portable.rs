@@ -68,6 +68,10 @@ impl Lanes for Portable {
         lane_by_lane!(l, a[l] < b[l])
     }
     #[inline(always)]
+    fn any(self, mask: Self::M) -> bool {
+        mask.contains(&true)
+    }
+    #[inline(always)]
     fn select(self, mask: Self::M, then: Self::F, otherwise: Self::F) -> Self::F {
         lane_by_lane!(l, if mask[l] { then[l] } else { otherwise[l] })
     }

@@ -86,6 +86,12 @@ impl<L: Lanes> F64s<L> {
         self.with(self.lanes.select(self.lanes.less(self.v, b.v), then.v, otherwise.v))
     }
 
+    /// Whether self < b in any lane.
+    #[inline(always)]
+    pub fn any_less(self, b: Self) -> bool {
+        self.lanes.any(self.lanes.less(self.v, b.v))
+    }
+
     /// The nearest integer, ties to even, for |self| < 2⁵¹.
     #[inline(always)]
     pub fn round(self) -> Self {

@@ -62,6 +62,11 @@ impl Lanes for V3 {
     }
 
     #[inline(always)]
+    fn any(self, mask: Self::M) -> bool {
+        let either: [u64; 8] = bytemuck::cast(mask);
+        either.iter().fold(0, |a, b| a | b) != 0
+    }
+    #[inline(always)]
     fn splat(self, x: f64) -> Self::F {
         [Simd::splat_f64s(self, x); 2]
     }
@@ -131,6 +136,10 @@ impl Lanes for V4 {
         xor_bits = xor_u64s(a: U, b: U) -> U;
     }
 
+    #[inline(always)]
+    fn any(self, mask: Self::M) -> bool {
+        mask.0 != 0
+    }
     #[inline(always)]
     fn splat(self, x: f64) -> Self::F {
         Simd::splat_f64s(self, x)
