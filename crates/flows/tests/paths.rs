@@ -1,5 +1,8 @@
 //! Paths of measures: closed forms against finite differences, against each other and against draws.
 
+mod common;
+
+use common::checks::{flow_of_ou, hermite_decay, tilted_gaussian, two_on_the_line};
 use flows::field::{AffineField, Current, FiniteDifferences, JacobianTrace, Jvp, Pointwise, TimeScore};
 use flows::measures::nalgebra::{DMatrix, SymmetricEigen};
 use flows::measures::zoo::{Gaussian, GaussianMixture};
@@ -133,30 +136,10 @@ fn power(m: &DMatrix<f64>, p: f64) -> DMatrix<f64> {
 
 #[test]
 fn the_flow_of_ou_from_a_gaussian_is_known_at_every_time() {
-    let (m, sigma) = (vec![1.0, -2.0], tilted(0.7, 3.0, 0.1));
-    let data = Gaussian::new(m.clone(), sigma.clone()).unwrap();
-    let path = MixturePath::to_gaussian(OrnsteinUhlenbeck, &data).unwrap();
-    let x = data.sample(64, &mut Seed::new(4).rng());
-    let times = [0.0, 0.1, 0.5, 1.0, 3.0, 8.0];
-    let run =
-        Ode::adaptive(DOP853, 1e-11, 1e-11).unwrap().save_at(&times).solve(&path, &x, 0.0, 8.0).unwrap();
-    for (s, at) in &run.saved {
-        let law = &sigma * (-2.0 * s).exp() - DMatrix::identity(2, 2) * (-2.0 * s).exp_m1();
-        let map = power(&law, 0.5) * power(&sigma, -0.5);
-        let exact = Points::from_fn(64, 2, |i, row| {
-            let z = [x.row(i)[0] - m[0], x.row(i)[1] - m[1]];
-            (0..2).for_each(|c| row[c] = (-s).exp() * m[c] + map[(c, 0)] * z[0] + map[(c, 1)] * z[1]);
-        });
-        assert!(largest(at, &exact) < 1e-8, "s = {s}: {:e}", largest(at, &exact));
-    }
-    // And back, in the other direction of time.
-    let back = Ode::adaptive(DOP853, 1e-11, 1e-11)
-        .unwrap()
-        .solve(&path, &run.end, 8.0, 0.0)
-        .unwrap()
-        .finished()
-        .unwrap();
-    assert!(largest(&back, &x) < 1e-6);
+    let path = MixturePath::to_gaussian(OrnsteinUhlenbeck, &tilted_gaussian().0).unwrap();
+    flow_of_ou("the velocity of the path", &path).unwrap();
+    let current = Current::new(AffineField::contraction(2), &path, 1.0).unwrap();
+    flow_of_ou("the current of the diffusion", &current).unwrap();
 }
 
 #[test]
@@ -199,31 +182,8 @@ fn an_anisotropic_ou_is_not_optimal_transport() {
 
 #[test]
 fn hermite_moments_decay_at_their_rate() {
-    let parts = [Gaussian::isotropic(&[1.2], 0.4).unwrap(), Gaussian::isotropic(&[-0.8], 0.7).unwrap()];
-    let data = GaussianMixture::new(vec![0.4, 0.6], &parts).unwrap();
-    let path = MixturePath::new(OrnsteinUhlenbeck, &data).unwrap();
-    // ⟨f|ρ_s⟩ = ∫ f(χ_s(x)) ρ₀(x) dx by the trapezoidal rule, spectrally accurate on the line.
-    let n = 1_201;
-    let x = Points::from_fn(n, 1, |i, x| x[0] = -6.0 + 0.01 * i as f64);
-    let weights: Vec<f64> = data.log_density(&x).unwrap().iter().map(|l| 0.01 * l.exp()).collect();
-    let times = [0.0, 0.3, 1.0, 2.0];
-    let run =
-        Ode::adaptive(TSITOURAS, 1e-10, 1e-10).unwrap().save_at(&times).solve(&path, &x, 0.0, 2.0).unwrap();
-    let hermite = |k: i32, x: f64| match k {
-        1 => x,
-        2 => x * x - 1.0,
-        3 => x.powi(3) - 3.0 * x,
-        _ => x.powi(4) - 6.0 * x * x + 3.0,
-    };
-    for k in 1..=4 {
-        let moment =
-            |at: &Points| at.as_slice().iter().zip(&weights).map(|(x, w)| w * hermite(k, *x)).sum::<f64>();
-        let first = moment(&run.saved[0].1);
-        for (s, at) in &run.saved {
-            let expected = (-f64::from(k) * s).exp() * first;
-            assert!((moment(at) - expected).abs() < 1e-7, "He_{k} at {s}: {} for {expected}", moment(at));
-        }
-    }
+    let path = MixturePath::new(OrnsteinUhlenbeck, &two_on_the_line().0).unwrap();
+    hermite_decay("probability flow", &path).unwrap();
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{assert_law, kolmogorov, kolmogorov_limit, largest, mixture_cdf};
+use common::checks::{euler_recursion, increments, law_of_ou, law_of_the_reverse, noised, two_on_the_line};
+use common::{assert_law, largest, mixture_cdf};
 use flows::field::AffineField;
 use flows::measures::nalgebra::DMatrix;
-use flows::measures::zoo::{Gaussian, GaussianMixture};
+use flows::measures::zoo::Gaussian;
 use flows::measures::{Points, Sample, Seed};
 use flows::ode::Status;
 use flows::path::{GaussianBridge, Linear, MixturePath, OrnsteinUhlenbeck, Schedule, VariancePreserving};
@@ -15,22 +16,9 @@ use flows::sde::{
 };
 use flows::{Error, VelocityField};
 
-fn mixture() -> (GaussianMixture, Vec<(f64, f64, f64)>) {
-    let parts = vec![(0.4, 1.5, 0.4), (0.6, -0.4, 0.6)];
-    let means = Points::from_line(parts.iter().map(|p| p.1).collect());
-    let weights = parts.iter().map(|p| p.0).collect();
-    let sigmas: Vec<f64> = parts.iter().map(|p| p.2).collect();
-    (GaussianMixture::isotropic(weights, means, &sigmas).unwrap(), parts)
-}
-
-/// The law of a X + b Z.
-fn noised(parts: &[(f64, f64, f64)], a: f64, b: f64) -> Vec<(f64, f64, f64)> {
-    parts.iter().map(|(w, m, s)| (*w, a * m, (a * s).hypot(b))).collect()
-}
-
 #[test]
 fn the_exact_ornstein_uhlenbeck_has_its_law_at_every_time() {
-    let (data, parts) = mixture();
+    let (data, parts) = two_on_the_line();
     let ou = OrnsteinUhlenbeckProcess::standard(1);
     let mut x = data.sample(40_000, &mut Seed::new(1).rng());
     let mut s = 0.0;
@@ -149,25 +137,26 @@ fn refinement_sees_the_same_path() {
 
 #[test]
 fn the_law_of_a_run_is_that_of_the_equation() {
-    let (data, parts) = mixture();
     let ou = Additive::constant(AffineField::contraction(1), 2f64.sqrt()).unwrap();
-    let x = data.sample(20_000, &mut Seed::new(8).rng());
-    let law = noised(&parts, (-0.7f64).exp(), (-(-1.4f64).exp_m1()).sqrt());
     let noise = WhiteNoise::new(Seed::new(9));
-    let sra1 = Sde::fixed(Sra1, 20).unwrap().solve(&ou, &noise, &x, 0.0, 0.7).unwrap().finished().unwrap();
-    assert_law("SRA1", sra1.as_slice(), mixture_cdf(&law));
-    let euler =
-        Sde::fixed(EulerMaruyama, 400).unwrap().solve(&ou, &noise, &x, 0.0, 0.7).unwrap().finished().unwrap();
-    assert_law("Euler–Maruyama", euler.as_slice(), mixture_cdf(&law));
+    law_of_ou("SRA1", &Sde::fixed(Sra1, 20).unwrap(), &ou, &noise).unwrap();
+    law_of_ou("Euler–Maruyama", &Sde::fixed(EulerMaruyama, 400).unwrap(), &ou, &noise).unwrap();
+    let tree = BrownianTree::new(Seed::new(9), 0.0, 0.7, 1).unwrap();
+    law_of_ou("ShARK on a tree", &Sde::fixed(Shark, 16).unwrap(), &ou, &tree).unwrap();
+    euler_recursion("Euler–Maruyama", EulerMaruyama).unwrap();
     // One step of Euler is not the law, and the test sees it.
-    let coarse =
-        Sde::fixed(EulerMaruyama, 1).unwrap().solve(&ou, &noise, &x, 0.0, 0.7).unwrap().finished().unwrap();
-    assert!(kolmogorov(coarse.as_slice(), mixture_cdf(&law)) > 2.0 * kolmogorov_limit());
+    law_of_ou("one step", &Sde::fixed(EulerMaruyama, 1).unwrap(), &ou, &noise).unwrap_err();
+}
+
+#[test]
+fn increments_are_brownian() {
+    increments("white noise", &WhiteNoise::new(Seed::new(31))).unwrap();
+    increments("tree", &BrownianTree::new(Seed::new(32), 0.0, 1.0, 1).unwrap()).unwrap();
 }
 
 #[test]
 fn reverse_diffusions_and_their_family_return_to_the_data() {
-    let (data, parts) = mixture();
+    let (data, parts) = two_on_the_line();
     let n = 6_000;
     // Ornstein–Uhlenbeck from s = 4 back to s = 0.02, whose laws are known at both ends.
     let path = MixturePath::new(OrnsteinUhlenbeck, &data).unwrap();
@@ -176,11 +165,7 @@ fn reverse_diffusions_and_their_family_return_to_the_data() {
     let mesh: Vec<f64> = (0..=120).map(|k| 4.0 * (0.02f64 / 4.0).powf(f64::from(k) / 120.0)).collect();
     let end = *mesh.last().unwrap();
     let noise = WhiteNoise::new(Seed::new(11));
-    let by_reverse = Sde::on_mesh(Shark, mesh.clone())
-        .unwrap()
-        .solve(&reverse(&path, OrnsteinUhlenbeck), &noise, &start, 4.0, end)
-        .unwrap();
-    assert_law("reverse", by_reverse.finished().unwrap().as_slice(), mixture_cdf(&near));
+    law_of_the_reverse("reverse", &reverse(&path, OrnsteinUhlenbeck), &noise).unwrap();
     for epsilon in [0.0, 0.4] {
         let member = family(&path, Direction::Backward, move |_| epsilon);
         let run = Sde::on_mesh(StochasticHeun, mesh.clone())

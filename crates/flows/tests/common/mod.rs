@@ -1,6 +1,9 @@
 //! Shared by the tests.
 #![allow(dead_code)]
 
+pub(crate) mod checks;
+pub(crate) mod strong;
+
 use flows::measures::Points;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -29,12 +32,7 @@ pub(crate) fn kolmogorov_limit() -> f64 {
 
 /// Kolmogorov's test at α = 1e-6.
 pub(crate) fn assert_law(what: &str, x: &[f64], cdf: impl Fn(f64) -> f64) {
-    let statistic = kolmogorov(x, cdf);
-    assert!(
-        statistic < kolmogorov_limit(),
-        "{what}: Kolmogorov statistic {statistic:.2} of {} points",
-        x.len()
-    );
+    checks::law(what, x, cdf).unwrap();
 }
 
 /// The largest |a − b| / (1 + |b|) over all coordinates.

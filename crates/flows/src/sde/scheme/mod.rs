@@ -60,7 +60,7 @@ impl<E: Equation<S>, S: State, C: Scheme<E, S> + ?Sized> Scheme<E, S> for Box<C>
 }
 
 /// One step: its time, its signed length, and the noise of that length.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Step<'a, S> {
     /// The time t at its start.
     pub t: f64,
@@ -71,6 +71,15 @@ pub struct Step<'a, S> {
     /// The space–time Lévy area H over |h|; meaningless where the scheme does not use it.
     pub levy: &'a S,
 }
+
+// References are copied whatever they refer to, which a derive would not see.
+impl<S> Clone for Step<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Step<'_, S> {}
 
 /// The room a step works in.
 #[derive(Debug, Clone)]
