@@ -17,15 +17,23 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 /// Builds the `experiments` program, with cargo's progress on standard error, and returns its path.
 pub(crate) fn build(libtorch: &Libtorch) -> Result<PathBuf> {
+    build_binary("experiments", "experiments", Some(libtorch))
+}
+
+/// Builds a program of a package in release mode, against libtorch where it needs that, and returns its path.
+pub(crate) fn build_binary(package: &str, name: &str, libtorch: Option<&Libtorch>) -> Result<PathBuf> {
     let mut command = workspace::cargo();
-    command.args(["build", "--release", "--package", "experiments", "--bin", "experiments"]);
+    command.args(["build", "--release", "--package", package, "--bin", name]);
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let messages = libtorch.apply(&mut command).output().context("could not start cargo")?;
-    if !messages.status.success() {
-        bail!("the experiments could not be built ({})", messages.status);
+    if let Some(libtorch) = libtorch {
+        libtorch.apply(&mut command);
     }
-    executable(&String::from_utf8_lossy(&messages.stdout), "experiments")
-        .context("cargo did not say where it put the program of the experiments")
+    let messages = command.output().context("could not start cargo")?;
+    if !messages.status.success() {
+        bail!("the program {name} could not be built ({})", messages.status);
+    }
+    executable(&String::from_utf8_lossy(&messages.stdout), name)
+        .with_context(|| format!("cargo did not say where it put the program {name}"))
 }
 
 /// The path of a binary from cargo's messages: the target folder is the user's to choose.

@@ -30,6 +30,8 @@ Usage: cargo xtask <command>
   ci [STEP]...             run every check: fmt, tidy, deny, clippy, features, test, docs, Figure 1
   tidy                     check arrows between crates, docs, duplicate dependencies, unfinished code
   bench [ARGS]...          run the benches; the arguments are criterion's
+  bench --peers [--only TASK]... [--quick]
+                           compare speed, memory and values with other libraries: docs/benchmarks.md
 ";
 
 const COMMANDS: [&str; 6] = ["libtorch", "experiment", "test", "ci", "tidy", "bench"];

@@ -14,9 +14,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use self::python::Python;
 use crate::{usage, workspace};
 pub(crate) use provision::cache;
+pub(crate) use python::Python;
 
 /// Where a libtorch came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -71,6 +71,15 @@ impl Python {
         command
     }
 
+    /// Makes a virtual environment with pip.
+    pub(crate) fn make_venv(&self, folder: &Path) -> Result<()> {
+        let mut command = workspace::command(self.program);
+        // Not in the folder the user stands in: `-m` puts that on the path.
+        command.current_dir(workspace::root()).args(["-m", "venv"]).arg(folder);
+        workspace::run(&mut command)
+            .context("the virtual environment could not be made (Debian, Ubuntu: apt install python3-venv)")
+    }
+
     fn script(&self, body: &str, arguments: &[&Path]) -> Result<String> {
         let mut command = workspace::command(self.program);
         if self.safe_path_flag {
