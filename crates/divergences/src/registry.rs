@@ -110,7 +110,7 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
         }),
     );
     all.extend(suprema_and_densities(dim, scale, &lattice)?);
-    all.extend(transport::registered()?);
+    all.extend(transport::registered(scale)?);
     Ok(all)
 }
 

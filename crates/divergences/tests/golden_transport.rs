@@ -1,7 +1,9 @@
 //! Optimal transport against POT and SciPy; `tests/golden/transport.py` made the values and says with which versions.
 
 use divergences::Divergence;
-use divergences::transport::{GaussianTransport, NormPower, Sinkhorn, SlicedWasserstein, line, solve};
+use divergences::transport::{
+    GaussianTransport, NormPower, Sinkhorn, SlicedWasserstein, Unbalanced, circle, line, solve,
+};
 use measures::nalgebra::DMatrix;
 use measures::zoo::Gaussian;
 use measures::{Empirical, Points};
@@ -77,6 +79,29 @@ fn with_entropy() {
         close(entropic.transport_cost(&mu, &nu, &c).unwrap(), linear, 1e-9);
         let value = linear.as_f64().unwrap() + epsilon * kl;
         close(entropic.value, &value.into(), 1e-10);
+    }
+}
+
+#[test]
+fn with_marginals_held_by_a_penalty() {
+    for case in cases(&golden(), "unbalanced") {
+        let (mu, nu) = pair(&case);
+        let number = |name: &str| case[name].as_f64().unwrap();
+        let u = Unbalanced::new(number("eps"), number("penalty"), NormPower::squared_euclidean()).unwrap();
+        let u = u.with_limits(1e-12, 10_000).solve(&mu, &nu).unwrap();
+        close(u.mass, &case["mass"], 1e-9);
+        close(u.transport_cost, &case["linear"], 1e-9);
+    }
+}
+
+#[test]
+fn on_the_circle() {
+    for case in cases(&golden(), "circle") {
+        let (mu, nu) = pair(&case);
+        for (p, want) in case["powers"].as_object().unwrap() {
+            // POT bisects to 1e-12.
+            close(circle::solve(&mu, &nu, p.parse().unwrap(), 1.0).unwrap().value, want, 1e-9);
+        }
     }
 }
 

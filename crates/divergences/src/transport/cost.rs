@@ -1,5 +1,6 @@
 //! Ground costs: what it costs to move a unit of mass from x to y.
 
+use super::periodic::Periodic;
 use measures::{Error, Points, Result, check_positive};
 
 /// A ground cost c(x, y), finite for all finite x and y.
@@ -18,6 +19,11 @@ pub trait Cost: Send + Sync {
 
     /// The parameters of the cost when it is a power of a norm of x − y.
     fn norm_power(&self) -> Option<NormPower> {
+        None
+    }
+
+    /// The parameters of the cost when it is a power of the distance on a torus.
+    fn periodic(&self) -> Option<Periodic> {
         None
     }
 }
@@ -268,6 +274,7 @@ macro_rules! forward {
                 (**self).add_gradient(x, y, scale, out)
             }
             fn norm_power(&self) -> Option<NormPower> { (**self).norm_power() }
+            fn periodic(&self) -> Option<Periodic> { (**self).periodic() }
         }
     )+};
 }

@@ -8,6 +8,7 @@
 //! transport* (2016), doi:10.1007/s10851-016-0653-9, and Gerber and Maggioni, *Multiscale strategies for computing optimal
 //! transport* (2017), for going from coarse to fine.
 
+use super::circle;
 use super::coarse::coarsen;
 use super::cost::Cost;
 use super::line;
@@ -66,7 +67,8 @@ pub fn solve(mu: &Empirical, nu: &Empirical, cost: &dyn Cost) -> Result<Transpor
 impl Exact {
     /// The optimal plan between μ and ν for the cost c.
     ///
-    /// On the line, for |x − y|^p with p ≥ 1, this is [`line::solve`]. Masses are rounded to whole multiples of 2⁻⁶¹ (none
+    /// On the line, for |x − y|^p with p ≥ 1, this is [`line::solve`], and for a [`Periodic`](super::Periodic) cost
+    /// [`circle::solve`](super::circle::solve). Masses are rounded to whole multiples of 2⁻⁶¹ (none
     /// are when both measures are uniform), so that flows are exact. The potentials of atoms without mass are the
     /// c-transforms, the largest that are feasible.
     ///
@@ -85,6 +87,11 @@ impl Exact {
             && power.power() >= 1.0
         {
             return line::solve_scaled(mu, nu, power);
+        }
+        if mu.dim() == 1
+            && let Some(periodic) = cost.periodic()
+        {
+            return circle::solve_scaled(mu, nu, &periodic);
         }
         let masses = Masses::new(mu, nu);
         let (rows, columns) = (loaded(&masses.supply), loaded(&masses.demand));
@@ -118,15 +125,15 @@ impl Exact {
 }
 
 /// The weights as whole numbers with the same sum on both sides.
-struct Masses {
-    supply: Vec<i64>,
-    demand: Vec<i64>,
+pub(crate) struct Masses {
+    pub(crate) supply: Vec<i64>,
+    pub(crate) demand: Vec<i64>,
     /// The mass of one unit.
-    unit: f64,
+    pub(crate) unit: f64,
 }
 
 impl Masses {
-    fn new(mu: &Empirical, nu: &Empirical) -> Self {
+    pub(crate) fn new(mu: &Empirical, nu: &Empirical) -> Self {
         if mu.is_uniform() && nu.is_uniform() {
             // Sizes are far below 2³², which was checked.
             let (n, m) = (mu.len() as u32, nu.len() as u32);
@@ -159,7 +166,8 @@ pub(crate) fn whole(weights: &[f64]) -> Vec<i64> {
     units
 }
 
-fn loaded(masses: &[i64]) -> Vec<usize> {
+/// The atoms that have mass.
+pub(crate) fn loaded(masses: &[i64]) -> Vec<usize> {
     (0..masses.len()).filter(|&i| masses[i] > 0).collect()
 }
 

@@ -5,6 +5,7 @@
 //! or column that over- or underflows is done again from its own maximum.
 
 use super::cost::NormPower;
+use super::plan::dot;
 use super::table::{Side, Table};
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, chunks, chunks_mut, dispatch};
 use measures::{Points, Result, parallel};
@@ -37,6 +38,30 @@ impl<'a> Gibbs<'a> {
     /// κ, by which potentials are multiplied.
     pub(crate) fn kappa(&self) -> f64 {
         self.kappa
+    }
+
+    /// The number of columns, without padding.
+    pub(crate) fn columns(&self) -> usize {
+        self.table.row_len(Side::Source)
+    }
+
+    /// The number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.table.rows(Side::Source)
+    }
+
+    /// c(xᵢ, yᵢ).
+    pub(crate) fn own_cost(&self, i: usize) -> f64 {
+        self.table.entry(i, i)
+    }
+
+    /// Σⱼ (bⱼ E_ij / sᵢ) c(xᵢ, yⱼ) for every row: the mean cost of the law of j given i.
+    pub(crate) fn mean_costs(&self, u: &[f64], v: &[f64], b: &[f64], means: &mut [f64]) {
+        self.conditionals(u, v, b, means, 1, |i, law, out| {
+            let mut costs = vec![0.0; law.len()];
+            self.table.fill(Side::Source, i, 0, &mut costs);
+            out[0] = dot(law, &costs);
+        });
     }
 
     /// One sweep of Sinkhorn's iteration over the rows, uᵢ ← uᵢ − log₂ Σⱼ bⱼ E_ij, after which every row has the mass it

@@ -68,7 +68,7 @@ pub(crate) fn solve_scaled(mu: &Empirical, nu: &Empirical, cost: NormPower) -> R
     })
 }
 
-fn check_line(mu: &Empirical, nu: &Empirical) -> Result<()> {
+pub(crate) fn check_line(mu: &Empirical, nu: &Empirical) -> Result<()> {
     check_dim("source measure", 1, mu.dim())?;
     check_dim("target measure", 1, nu.dim())
 }

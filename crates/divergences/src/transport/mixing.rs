@@ -6,10 +6,14 @@
 //! doi:10.1145/321296.321305; Walker and Ni, *Anderson acceleration for fixed-point iterations* (2011),
 //! doi:10.1137/10078356X.
 
+use super::cholesky;
 use std::collections::VecDeque;
 
 /// Iterates remembered.
 const DEPTH: usize = 12;
+
+/// Coefficients beyond this are made of round-off.
+const WILD: f64 = 1e4;
 
 /// The error that excuses a loss of merit, as a fraction of the least so far: alternating excuses would be a cycle.
 const RECORD: f64 = 0.95;
@@ -39,7 +43,7 @@ struct Iterate {
 
 impl Mixing {
     /// Replaces x by the next iterate, given the plain step r(x), the weights of the norm, and the merit and the error
-    /// at x.
+    /// at x. What has no weight has no say, and its new value is of no use.
     pub(crate) fn advance(&mut self, x: &mut [f64], step: Vec<f64>, weights: &[f64], merit: f64, error: f64) {
         let round_off = 1e-13 * (1.0 + merit.abs());
         if self.mixed && !(merit >= self.merit - round_off || error < RECORD * self.record) {
@@ -66,6 +70,10 @@ impl Mixing {
         let point = x.to_vec();
         x.iter_mut().zip(&step).for_each(|(x, r)| *x += r);
         // x_new + r_new − Σ γₖ ((x_new − xₖ) + (r_new − rₖ)), γ the least-squares solution of Σ γₖ (r_new − rₖ) ≈ r_new.
+        // One direction less than there are coordinates: constants make no difference to a potential.
+        let depth = weights.iter().filter(|w| **w > 0.0).count().saturating_sub(1).min(DEPTH);
+        let surplus = self.history.len().saturating_sub(depth);
+        self.history.drain(..surplus);
         let differences: Vec<Vec<f64>> =
             self.history.iter().map(|old| step.iter().zip(&old.step).map(|(r, s)| r - s).collect()).collect();
         for ((gamma, old), difference) in
@@ -87,33 +95,18 @@ impl Mixing {
 fn least_squares(vectors: &[Vec<f64>], target: &[f64], weights: &[f64]) -> Vec<f64> {
     let n = vectors.len();
     let inner = |a: &[f64], b: &[f64]| a.iter().zip(b).zip(weights).map(|((a, b), w)| a * b * w).sum::<f64>();
-    let mut gram = vec![vec![0.0; n]; n];
+    let mut gram = vec![0.0; n * n];
     let mut solution: Vec<f64> = vectors.iter().map(|v| inner(v, target)).collect();
     for i in 0..n {
         for j in 0..=i {
-            gram[i][j] = inner(&vectors[i], &vectors[j]);
+            gram[i * n + j] = inner(&vectors[i], &vectors[j]);
         }
     }
-    let ridge = 1e-13 * (0..n).map(|i| gram[i][i]).sum::<f64>();
-    // Cholesky, in place below the diagonal.
-    for j in 0..n {
-        let square = gram[j][j] + ridge - (0..j).map(|k| gram[j][k] * gram[j][k]).sum::<f64>();
-        if square <= 0.0 || !square.is_finite() {
-            return vec![0.0; n];
-        }
-        gram[j][j] = square.sqrt();
-        for i in j + 1..n {
-            let rest = gram[i][j] - (0..j).map(|k| gram[i][k] * gram[j][k]).sum::<f64>();
-            gram[i][j] = rest / gram[j][j];
-        }
-    }
-    for i in 0..n {
-        let rest = solution[i] - (0..i).map(|k| gram[i][k] * solution[k]).sum::<f64>();
-        solution[i] = rest / gram[i][i];
-    }
-    for i in (0..n).rev() {
-        let rest = solution[i] - (i + 1..n).map(|k| gram[k][i] * solution[k]).sum::<f64>();
-        solution[i] = rest / gram[i][i];
+    let ridge = 1e-13 * (0..n).map(|i| gram[i * n + i]).sum::<f64>();
+    (0..n).for_each(|i| gram[i * n + i] += ridge);
+    let solved = cholesky::solve(&mut gram, &mut solution);
+    if !solved || solution.iter().any(|g| g.is_nan() || g.abs() > WILD) {
+        solution.fill(0.0);
     }
     solution
 }
@@ -125,12 +118,12 @@ mod tests {
     #[test]
     fn a_linear_iteration_is_solved_in_as_many_steps_as_it_has_modes() {
         // x ← x + (c − (1 − θ) x) mode by mode, slowest rate .999.
-        let theta = [0.999, 0.99, 0.9, 0.5, 0.1];
-        let mut x = vec![0.0; 5];
+        let theta = [0.999, 0.99, 0.9, 0.5, 0.1, 0.0];
+        let mut x = vec![0.0; 6];
         let mut mixing = Mixing::default();
-        for _ in 0..7 {
+        for _ in 0..8 {
             let step: Vec<f64> = x.iter().zip(&theta).map(|(x, t)| 1.0 - (1.0 - t) * x).collect();
-            mixing.advance(&mut x, step, &[1.0; 5], 0.0, 0.0);
+            mixing.advance(&mut x, step, &[1.0; 6], 0.0, 0.0);
         }
         assert!(x.iter().zip(&theta).all(|(x, t)| (x * (1.0 - t) - 1.0).abs() < 1e-6), "{x:?}");
     }

@@ -13,12 +13,16 @@
 //! | solver | problem | cost | memory |
 //! |---|---|---|---|
 //! | [`mod@line`] | one dimension, \|x − y\|^p, p ≥ 1 | O(n log n) | O(n) |
+//! | [`mod@circle`] | one dimension, the shorter way round, p ≥ 1 | O((n + m) log) | O(n + m) |
 //! | [`solve`] | any cost, weights and sizes, exactly | pricing O(n m) a round | O(n + m) |
 //! | [`Sinkhorn`] | entropic, any cost, weights and sizes, to a marginal error | O(n m) a sweep | O(n + m) |
+//! | [`Unbalanced`] | entropic, marginals held by a penalty | O(n m) an iteration | O(n + m) |
 //! | [`SinkhornDivergence`] | the same without its bias, with gradient | O(n m + n² + m²) a sweep | O(n + m) |
 //! | [`GaussianTransport`] | Gaussians, squared cost, with the Monge map | O(d³) | O(d²) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 
+mod cholesky;
+pub mod circle;
 mod coarse;
 mod cost;
 mod exact;
@@ -30,6 +34,7 @@ mod mixing;
 mod network_simplex;
 mod newton;
 mod order;
+mod periodic;
 mod plan;
 mod pricing;
 mod registered;
@@ -40,15 +45,19 @@ mod staircase;
 mod table;
 #[cfg(test)]
 mod test_support;
+mod unbalanced;
 mod wasserstein;
+mod with_itself;
 
 pub use cost::{Cost, Custom, NormPower};
 pub use exact::{Exact, solve};
 pub use gaussian::GaussianTransport;
 pub use max_sliced::{MaxSliced, Slice};
+pub use periodic::Periodic;
 pub use plan::{Potentials, Status, Transport};
 pub(crate) use registered::registered;
 pub use sinkhorn::{Entropic, Sinkhorn, mean_cost};
 pub use sinkhorn_divergence::{Debiased, SinkhornDivergence};
 pub use sliced::{SlicedWasserstein, directions};
+pub use unbalanced::{Unbalanced, UnbalancedTransport};
 pub use wasserstein::Wasserstein;

@@ -81,6 +81,7 @@ impl Transport {
 
 /// Σᵢ aᵢ bᵢ with eight partial sums: less round-off than one, and the compiler can keep them in lanes.
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    debug_assert_eq!(a.len(), b.len());
     let (head_a, head_b) = (a.chunks_exact(8), b.chunks_exact(8));
     let tail: f64 = head_a.remainder().iter().zip(head_b.remainder()).map(|(a, b)| a * b).sum();
     let mut lanes = [0.0; 8];

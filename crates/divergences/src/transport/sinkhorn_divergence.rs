@@ -2,10 +2,10 @@
 
 use super::cost::Cost;
 use super::gibbs::{Gibbs, padded};
-use super::mixing::Mixing;
-use super::plan::{Status, dot};
+use super::plan::Status;
 use super::sinkhorn::{Entropic, Sinkhorn};
 use super::table::Table;
+use super::with_itself;
 use crate::{Axioms, Divergence};
 use measures::{Empirical, Error, Functional, Points, Result, Variation, centred};
 use std::sync::{Mutex, PoisonError};
@@ -115,57 +115,8 @@ impl<C: Cost> SinkhornDivergence<C> {
         Ok(Debiased { value, cross, source, target, marginal_error, status })
     }
 
-    /// OT_ε(μ, μ): f ← f + ½ (T f − f), mixed, where T is the soft c-transform; each pair of atoms is computed once.
     fn with_itself(&self, mu: &Empirical, start: Option<&[f64]>) -> Result<Entropic> {
-        let table = Table::new(&self.cost, mu.points(), mu.points());
-        let largest = table.largest()?;
-        self.sinkhorn.check(largest)?;
-        let epsilon = self.sinkhorn.epsilon;
-        let gibbs = Gibbs::new(&table, epsilon);
-        let n = mu.len();
-        let a = padded(mu.weights(), 0.0);
-        let mut u = vec![0.0; n];
-        if let Some(start) = start {
-            u.iter_mut().zip(start).for_each(|(u, f)| *u = f * gibbs.kappa());
-        }
-        let mut u = padded(&u, f64::NEG_INFINITY);
-        let floor = self.sinkhorn.floor(largest);
-        let mut mixing = Mixing::default();
-        let mut iterations = 0;
-        loop {
-            let logs = gibbs.symmetric(&u, &a);
-            iterations += 1;
-            let sums: Vec<f64> = logs.iter().map(|&l| super::gibbs::exp2(l)).collect();
-            let error = 2.0 * sums.iter().zip(&a).map(|(s, a)| a * (s - 1.0).abs()).sum::<f64>();
-            let status = if error <= self.sinkhorn.tolerance {
-                Status::Converged
-            } else if error <= floor {
-                Status::Stalled
-            } else {
-                Status::IterationLimit
-            };
-            if status != Status::IterationLimit || iterations >= self.sinkhorn.max_iterations {
-                let unit = gibbs.kappa().recip();
-                let mass = dot(&sums, mu.weights());
-                // T f, which is defined at atoms of weight zero too and is the better half of the pair (T f, f).
-                let source: Vec<f64> = u.iter().zip(&logs).map(|(u, l)| (u - l) * unit).collect();
-                let target: Vec<f64> = u[..n].iter().map(|u| u * unit).collect();
-                let value = 2.0 * dot(&target, mu.weights()) - epsilon * (mass - 1.0);
-                let potentials = super::Potentials { source, target };
-                return Ok(Entropic {
-                    value,
-                    potentials,
-                    epsilon,
-                    marginal_error: error,
-                    iterations,
-                    status,
-                });
-            }
-            let step: Vec<f64> = logs.iter().map(|l| -0.5 * l).collect();
-            // The dual value at (f, f), in units of ε.
-            let merit = 2.0 * std::f64::consts::LN_2 * dot(&u[..n], &a) - (dot(&sums, &a) - 1.0);
-            mixing.advance(&mut u[..n], step, &a[..n], merit, error);
-        }
+        with_itself::solve(&self.sinkhorn, &self.cost, mu, start)
     }
 
     fn variation_of(&self, mu: &Empirical, nu: &Empirical, all: &Debiased) -> Result<Variation> {

@@ -3,6 +3,7 @@
 use super::cost::{Cost, NormPower};
 use super::exact;
 use super::line::check_power;
+use super::periodic::Periodic;
 use super::plan::Transport;
 use crate::{Axioms, Divergence, Toward};
 use measures::{Empirical, Functional, Points, Result, Variation};
@@ -51,6 +52,16 @@ impl Wasserstein {
     pub fn with_norm(q: f64, p: f64) -> Result<Self> {
         check_power(p)?;
         Ok(Wasserstein { cost: NormPower::new(q, p)?, root: Some(p) })
+    }
+}
+
+impl Wasserstein<Periodic> {
+    /// W_p on the circle of length `period`, in more dimensions on the torus of such sides; coordinates in any turn.
+    ///
+    /// # Errors
+    /// p that is not in [1, ∞), or a period that is not finite and positive.
+    pub fn on_circle(p: f64, period: f64) -> Result<Self> {
+        Ok(Wasserstein { cost: Periodic::new(p, period)?, root: Some(p) })
     }
 }
 
@@ -105,6 +116,19 @@ impl<C: Cost> Divergence for Wasserstein<C> {
             continuous_in_weights: true,
             ..Axioms::default()
         };
+        if let Some(cost) = self.cost.periodic() {
+            // On the torus it is a metric; coordinates a period apart are one point there and two here.
+            return Axioms {
+                non_negative: true,
+                identity: true,
+                symmetry: true,
+                triangle_power: Some(if self.root.is_some() { 1.0 } else { cost.power().recip() }),
+                translation: true,
+                convex: self.root.is_none() || cost.power() == 1.0,
+                continuous_in_points: true,
+                ..general
+            };
+        }
         let Some(cost) = self.cost.norm_power() else { return general };
         let power = cost.power();
         Axioms {
