@@ -99,6 +99,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<runs::Learn>(),
         Entry::of::<runs::Sample>(),
         Entry::of::<runs::Compare>(),
+        Entry::of::<runs::Bars>(),
     ]
 }
 

@@ -22,7 +22,9 @@ mod train;
 
 pub use average::Average;
 pub use error::{Error, Result};
-pub use generators::{FlowAbout, FlowModel, Generator, MapConfig, OneStep, Rule, SolverConfig, load};
+pub use generators::{
+    Decoder, DecoderAbout, FlowAbout, FlowModel, Generator, MapConfig, NormalisingAbout, NormalisingFlow, OneStep, Rule, SolverConfig, load,
+};
 pub use guard::{device, device_name, guard, set_threads};
 pub use method::{Method, Moment, Setup};
 pub use noise::{Law, Noise};

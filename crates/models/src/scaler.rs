@@ -88,6 +88,14 @@ impl Scaler {
         x
     }
 
+    /// Gradients in standard coordinates as gradients in those of the data: each divided by its scale.
+    pub fn rescale(&self, mut g: Points) -> Points {
+        for row in g.rows_mut() {
+            row.iter_mut().zip(&self.scale).for_each(|(g, s)| *g /= s);
+        }
+        g
+    }
+
     /// Refuses a scaler that no fit could give: it came from a file.
     pub(crate) fn check(&self, dim: usize) -> Result<()> {
         let finite = self.mean.iter().chain(&self.scale).all(|v| v.is_finite());

@@ -18,7 +18,7 @@ mod text;
 pub(crate) use error::printable;
 pub use error::{Error, Problem};
 pub use npy::write_npy;
-pub use origin::load;
+pub use origin::{load, named_set};
 pub use text::write_csv;
 
 use measures::Points;

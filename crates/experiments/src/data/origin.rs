@@ -2,7 +2,7 @@
 
 use super::{Options, Table, column_names, read};
 use crate::failure::{Failure, Result};
-use measures::zoo::{NAMES, named};
+use measures::zoo::{NAMES, Target, named};
 use measures::{Sample, Seed};
 use std::path::Path;
 
@@ -27,6 +27,15 @@ pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Tab
     let target = named(name, &parse(parameters)?)?;
     let points = target.sample(n, &mut seed.rng());
     Ok(Table { columns: column_names(points.dim()), points })
+}
+
+/// The measure of a named set, for whatever needs more of it than points.
+///
+/// # Errors
+/// There is no set of that name, or a parameter is refused.
+pub fn named_set(origin: &str) -> Result<Box<dyn Target>> {
+    let (name, parameters) = origin.split_once(':').unwrap_or((origin, ""));
+    Ok(named(name, &parse(parameters)?)?)
 }
 
 fn parse(parameters: &str) -> Result<Vec<(&str, f64)>> {

@@ -1,5 +1,6 @@
 //! The experiments, one a file.
 
+mod bars;
 mod compare;
 mod distances;
 mod fig1;
@@ -8,6 +9,7 @@ mod method;
 mod pictures;
 mod sample;
 
+pub use bars::{Bars, BarsConfig};
 pub use compare::{Compare, CompareConfig};
 pub use fig1::{Fig1, Fig1Config};
 pub use learn::{Learn, LearnConfig};

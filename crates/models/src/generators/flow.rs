@@ -247,6 +247,10 @@ impl Generator for FlowModel {
         })
     }
 
+    fn log_density(&self, x: &Points) -> Result<Vec<f64>> {
+        self.log_density_of(x)
+    }
+
     fn map(&self) -> Option<&dyn Map> {
         Some(self)
     }

@@ -1,10 +1,16 @@
 //! Trained models: what they can do, and how they are saved and loaded.
 
+mod decoder;
 mod flow;
+mod likelihood;
+mod normalising;
 mod one_step;
 mod solver;
 
+pub use decoder::{Decoder, DecoderAbout};
 pub use flow::{FlowAbout, FlowModel};
+pub use normalising::{NormalisingAbout, NormalisingFlow};
+pub(crate) use likelihood::Divergence;
 pub use one_step::{MapConfig, OneStep};
 pub use solver::{Rule, SolverConfig};
 
@@ -63,6 +69,9 @@ pub trait Generator: Send {
     }
 }
 
+/// The types of generator, as files name them.
+const KINDS: &[&str] = &[OneStep::NAME, FlowModel::NAME, NormalisingFlow::NAME, Decoder::NAME];
+
 /// Loads a model that any method saved, in any session.
 ///
 /// # Errors
@@ -73,10 +82,12 @@ pub fn load(path: &Path) -> Result<Box<dyn Generator>> {
     match header.name.as_str() {
         OneStep::NAME => Ok(Box::new(OneStep::from_file(&header, &record, path)?)),
         FlowModel::NAME => Ok(Box::new(FlowModel::from_file(&header, &record, path)?)),
+        NormalisingFlow::NAME => Ok(Box::new(NormalisingFlow::from_file(&header, &record, path)?)),
+        Decoder::NAME => Ok(Box::new(Decoder::from_file(&header, &record, path)?)),
         other => Err(Error::Mismatch {
             path: path.to_owned(),
             found: format!("a model of type {other:?}"),
-            expected: format!("one of {}, {}", OneStep::NAME, FlowModel::NAME),
+            expected: format!("one of {}", KINDS.join(", ")),
         }),
     }
 }

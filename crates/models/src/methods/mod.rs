@@ -1,5 +1,6 @@
 //! The methods, one a file, named by the field's terms; and their registry, for those who know a method by name only.
 
+pub mod density;
 pub mod flow;
 mod registry;
 pub mod statistics;

@@ -4,7 +4,7 @@ use crate::checkpoint::{self, Content};
 use crate::error::{Error, Result};
 use crate::generators::Generator;
 use crate::method::Method;
-use crate::methods::{flow, statistics};
+use crate::methods::{density, flow, statistics};
 use crate::source::Source;
 use crate::train::{Outcome, TrainConfig, Trainer, Watch};
 use serde_json::Value;
@@ -172,6 +172,12 @@ pub fn all() -> &'static [&'static dyn AnyMethod] {
         &Of::<statistics::Gan>::new(),
         &Of::<statistics::Wgan>::new(),
         &Of::<statistics::MmdGan>::new(),
+        &Of::<density::RealNvp>::new(),
+        &Of::<density::Spline>::new(),
+        &Of::<density::Autoregressive>::new(),
+        &Of::<density::Cnf>::new(),
+        &Of::<density::Vae>::new(),
+        &Of::<density::Iwae>::new(),
         &Of::<flow::FlowMatching>::new(),
         &Of::<flow::Diffusion>::new(),
         &Of::<flow::Annealed>::new(),

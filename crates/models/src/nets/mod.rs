@@ -2,11 +2,13 @@
 //! trained parameters, their moving average and a loaded file.
 
 mod activation;
+mod bijection;
 mod field;
 mod mlp;
 mod params;
 
 pub use activation::Activation;
+pub use bijection::{Bijection, BijectionConfig, Conditioning, Transformer};
 pub use field::{Architecture, FieldConfig, FieldNet};
 pub use mlp::{InitScheme, Mlp, MlpConfig, Output, Skip};
 pub use params::{Init, Layout, Params};

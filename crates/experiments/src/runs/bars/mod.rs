@@ -1,0 +1,340 @@
+//! Every method on the same targets, each figure beside its floor.
+
+mod impostors;
+mod recipes;
+mod yardstick;
+
+use crate::context::{Budget, Context};
+use crate::data::named_set;
+use crate::failure::{Failure, Result};
+use crate::files::{WriteError, write_atomic};
+use crate::registry::Experiment;
+use crate::report::{Cell, Claim, Report, Table};
+use measures::zoo::Target;
+use measures::{Measure, Points, Sample, Seed};
+use models::methods::{AnyMethod, all, by_name};
+use models::{Generator, Precision, Source, Status};
+use recipes::{Recipe, STRICT};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+use yardstick::{Figures, MULTIPLES, Yardstick};
+
+/// Trains methods on named targets and holds what they generate against bars.
+pub struct Bars;
+
+/// Settings of [`Bars`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BarsConfig {
+    /// The methods; none means every one there is.
+    pub methods: Vec<String>,
+    /// The targets: named sets such as moons:noise=0.05.
+    pub targets: Vec<String>,
+    /// Runs of each method on each target, each with a seed of its own.
+    #[schemars(range(min = 1))]
+    pub seeds: u64,
+    /// Points generated, and points of the target they are compared with.
+    #[schemars(range(min = 100))]
+    pub n: usize,
+    /// Independent samples of the target whose mean distance to the reference is the floor.
+    #[schemars(range(min = 1))]
+    pub floors: usize,
+    /// Steps of every method; null gives each method its own number.
+    pub steps: Option<u64>,
+    /// Settings laid over the default ones of every method: a path of keys, =, a value in JSON, as optim.lr=0.002.
+    pub set: Vec<String>,
+    /// Whether laws that resemble the target and are not it are measured too, to show that the bars refuse them.
+    pub impostors: bool,
+}
+
+impl Default for BarsConfig {
+    fn default() -> Self {
+        BarsConfig {
+            methods: Vec::new(),
+            targets: vec!["eight_gaussians".into(), "moons:standardised=1".into()],
+            seeds: 1,
+            n: 10_000,
+            floors: 3,
+            steps: None,
+            set: Vec::new(),
+            impostors: true,
+        }
+    }
+}
+
+/// What is known of one method on one target with one seed once it is measured; kept in a file of its own, so that an
+/// interrupted run goes on with the next one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Measured {
+    /// None where nothing could be generated.
+    figures: Option<Figures>,
+    floor: Figures,
+    steps: u64,
+    seconds: f64,
+    evaluations: u64,
+    /// Where training diverged.
+    diverged: Option<u64>,
+    /// Why there are no figures.
+    failed: Option<String>,
+    /// E log(p*/p) in nats with its standard error, where both densities are known.
+    gap: Option<(f64, f64)>,
+}
+
+/// Draws of a target, for training.
+struct Endless<'a> {
+    target: &'a dyn Target,
+    name: &'a str,
+}
+
+impl Source for Endless<'_> {
+    fn dim(&self) -> usize {
+        Measure::dim(self.target)
+    }
+    fn len(&self) -> Option<usize> {
+        None
+    }
+    fn batch(&self, n: usize, rng: &mut dyn measures::rand::Rng) -> models::Result<Points> {
+        Ok(self.target.sample(n, rng))
+    }
+    fn fingerprint(&self) -> String {
+        format!("draws of {}", self.name)
+    }
+}
+
+impl Experiment for Bars {
+    const NAME: &'static str = "bars";
+    const PAPER: &'static str = "sections 2 to 4";
+    const ABOUT: &'static str = "every method on the same targets: MMD² and exact W₂, each beside its floor";
+    type Config = BarsConfig;
+
+    fn run(context: &mut Context<'_>, config: &BarsConfig) -> Result<Report> {
+        let methods = chosen(config)?;
+        let mut report = Report::new(format!(
+            "How near do {} methods come to {}? {} points against {}, each figure over the same between independent samples of the \
+             target.",
+            methods.len(),
+            config.targets.join(" and "),
+            config.n,
+            config.n
+        ));
+        for name in &config.targets {
+            let target = named_set(name)?;
+            let rule = Yardstick::new(&*target, config.n, config.floors, context.seed().named(name))?;
+            if let (true, Some(modes)) = (config.impostors, target.modes()) {
+                let mut table = Table::new("impostors", format!("{name}: laws that are not it"), &RATIOS);
+                for (what, x) in impostors::all(modes, config.n, context.seed().named("impostors"))? {
+                    let over = rule.measure(x)?.over(&rule.floor);
+                    report.claim(Claim::new(
+                        format!("{name}: the strict bar refuses {what} (largest figure over its bar)"),
+                        excess(&over, STRICT),
+                        crate::report::Relation::Above,
+                        1.0,
+                    ));
+                    let mut row = vec![Cell::from(what)];
+                    row.extend(ratios(&over));
+                    table.push(row);
+                }
+                report.table(table);
+            }
+            let mut table = Table::new("methods", name.as_str(), &COLUMNS);
+            for (method, settings) in &methods {
+                for run in 0..config.seeds {
+                    context.check_stop()?;
+                    let cell = measured(context, config, name, &*target, &rule, *method, settings, run)?;
+                    add(&mut report, &mut table, name, method.name(), run, &cell);
+                }
+            }
+            report.table(table);
+        }
+        report.note(format!(
+            "MMD² is the plug-in estimate with Gaussian kernels of bandwidth {MULTIPLES:?} times the median distance within the \
+             target; W₂ is exact. Floors are means over {} independent samples of the target. The bar for MMD², a square, is the \
+             square of the bar for W₂.",
+            config.floors
+        ));
+        Ok(report)
+    }
+}
+
+const RATIOS: [&str; 5] =
+    ["law", "W₂ / floor", "MMD² / floor, wide", "MMD² / floor, 0.3", "MMD² / floor, 0.1"];
+const COLUMNS: [&str; 15] = [
+    "method",
+    "seed",
+    "W₂",
+    "W₂ floor",
+    "W₂ / floor",
+    "bar",
+    "MMD² / floor, wide",
+    "MMD² / floor, 0.3",
+    "MMD² / floor, 0.1",
+    "verdict",
+    "gap to the entropy, nats",
+    "its standard error",
+    "evaluations",
+    "steps",
+    "seconds",
+];
+
+fn ratios(over: &Figures) -> Vec<Cell> {
+    let mut cells = vec![Cell::from(over.w2)];
+    cells.extend(over.mmd2.map(Cell::from));
+    cells
+}
+
+/// The largest figure over its bar: at most one when the bar holds.
+fn excess(over: &Figures, bar: yardstick::Bar) -> f64 {
+    let worse = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) };
+    over.mmd2.iter().map(|m| m / bar.mmd2).fold(over.w2 / bar.w2, worse)
+}
+
+type Chosen = (&'static dyn AnyMethod, Value);
+
+/// The methods with their settings, checked before anything is trained.
+fn chosen(config: &BarsConfig) -> Result<Vec<Chosen>> {
+    let methods: Vec<&'static dyn AnyMethod> = if config.methods.is_empty() {
+        all().to_vec()
+    } else {
+        config.methods.iter().map(|name| by_name(name)).collect::<models::Result<_>>()?
+    };
+    let mut chosen = Vec::new();
+    for method in methods {
+        let mut settings = method.default_config();
+        for set in &config.set {
+            lay(&mut settings, set)?;
+        }
+        method.check(&settings)?;
+        chosen.push((method, settings));
+    }
+    Ok(chosen)
+}
+
+fn lay(settings: &mut Value, set: &str) -> Result<()> {
+    let wrong = |why: &str| Failure::Usage(format!("set: '{}' {why}", crate::data::printable(set)));
+    let (path, text) = set.split_once('=').ok_or_else(|| wrong("needs the form key.key=value"))?;
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into()));
+    let mut place = settings;
+    for key in path.split('.') {
+        let object = place.as_object_mut().ok_or_else(|| wrong("goes below a key that has none"))?;
+        place = object.entry(key).or_insert(Value::Null);
+    }
+    *place = value;
+    Ok(())
+}
+
+/// The figures of a cell: read from its file, or trained for and written there.
+#[expect(clippy::too_many_arguments, reason = "a cell is known by all of these")]
+fn measured(
+    context: &Context<'_>,
+    config: &BarsConfig,
+    target_name: &str,
+    target: &dyn Target,
+    rule: &Yardstick,
+    method: &dyn AnyMethod,
+    settings: &Value,
+    run: u64,
+) -> Result<Measured> {
+    let plain: String =
+        target_name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let stem = format!("{plain}-{}-{run}", method.name());
+    let path = context.path(&format!("cell-{stem}.json"));
+    if let Some(cell) = kept(&path) {
+        return Ok(cell);
+    }
+    let budget = Budget {
+        steps: config.steps.unwrap_or(Recipe::of(method.name()).steps),
+        ema: Some(0.999),
+        precision: Precision::Single,
+        ..Budget::default()
+    };
+    let seed = context.seed_number().wrapping_add(run);
+    let train = context.train_config(&budget, seed);
+    let source = Endless { target, name: target_name };
+    let started = Instant::now();
+    let mut cell = Measured {
+        figures: None,
+        floor: rule.floor,
+        steps: budget.steps,
+        seconds: 0.0,
+        evaluations: 0,
+        diverged: None,
+        failed: None,
+        gap: None,
+    };
+    match context.train_by_name(&stem, method, settings, train, &source) {
+        Ok(trained) => {
+            cell.seconds = started.elapsed().as_secs_f64();
+            cell.evaluations = trained.model.evaluations();
+            if let Status::Diverged { at, .. } = trained.outcome.status {
+                cell.diverged = Some(at);
+            }
+            let seed = Seed::new(seed).named("generated");
+            match trained.model.generate(config.n, seed) {
+                Ok(x) => cell.figures = Some(rule.measure(x)?),
+                Err(e) => cell.failed = Some(e.to_string()),
+            }
+            cell.gap = gap(&*trained.model, target, config.n, seed.named("test"))?;
+        }
+        Err(Failure::Interrupted) => return Err(Failure::Interrupted),
+        Err(e) => cell.failed = Some(e.to_string()),
+    }
+    let json = serde_json::to_vec(&cell).expect("figures are JSON");
+    write_atomic(&path, |file| file.write_all(&json))?;
+    // The figures are kept; a checkpoint a cell would only fill the disk.
+    let checkpoint = context.path(&format!("checkpoint-{stem}.safetensors"));
+    if checkpoint.exists() {
+        std::fs::remove_file(&checkpoint).map_err(WriteError::at(&checkpoint))?;
+    }
+    // What a resumed run reads is what this one goes on with, to the last digit.
+    Ok(kept(&path).unwrap_or(cell))
+}
+
+fn kept(path: &Path) -> Option<Measured> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// E log(p*/p) on fresh points of the target with its standard error: the loss of the model less the entropy.
+fn gap(model: &dyn Generator, target: &dyn Target, n: usize, seed: Seed) -> Result<Option<(f64, f64)>> {
+    let Some(density) = target.as_density() else { return Ok(None) };
+    let x = target.sample(n, &mut seed.rng());
+    let Ok(ours) = model.log_density(&x) else { return Ok(None) };
+    let gaps: Vec<f64> = density.log_density(&x)?.iter().zip(ours).map(|(t, o)| t - o).collect();
+    let mean = gaps.iter().sum::<f64>() / n as f64;
+    let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / n as f64;
+    Ok(Some((mean, (variance / n as f64).sqrt())))
+}
+
+fn add(report: &mut Report, table: &mut Table, target: &str, method: &str, run: u64, cell: &Measured) {
+    let bar = Recipe::of(method).bar;
+    let figures = cell.figures.unwrap_or(Figures { w2: f64::NAN, mmd2: [f64::NAN; 3] });
+    let over = figures.over(&cell.floor);
+    if let Some(why) = &cell.failed {
+        report.note(format!("{target}, {method}, run {run}: {why}"));
+    }
+    if let Some(at) = cell.diverged {
+        report.note(format!("{target}, {method}, run {run}: training diverged at step {at}."));
+    }
+    let name = format!("{target}, {method}, run {run}: largest figure over its bar ({}× the floor)", bar.w2);
+    report.claim(Claim::at_most(name, excess(&over, bar), 1.0));
+    table.push(vec![
+        method.into(),
+        run.into(),
+        figures.w2.into(),
+        cell.floor.w2.into(),
+        over.w2.into(),
+        bar.w2.into(),
+        over.mmd2[0].into(),
+        over.mmd2[1].into(),
+        over.mmd2[2].into(),
+        if bar.holds(&over) { "holds" } else { "falls short" }.into(),
+        cell.gap.map(|g| g.0).into(),
+        cell.gap.map(|g| g.1).into(),
+        cell.evaluations.into(),
+        cell.steps.into(),
+        cell.seconds.into(),
+    ]);
+}

@@ -1,0 +1,120 @@
+//! What a method with a density must satisfy: it integrates to one, its map is undone, and what it loses against the
+//! entropy of the target is positive and small.
+
+use measures::{Density, Diffeo, Measure, Points, Sample, Seed, zoo::GaussianMixture};
+use models::methods::{self, density};
+use models::{Draws, Generator, Method, NormalisingFlow, Status, TrainConfig, Trainer, Watch};
+use serde_json::json;
+
+/// Three modes of which none can be had by an affine map.
+fn target() -> GaussianMixture {
+    let means = Points::from_rows(&[[-2.0, 0.0], [2.0, 0.5], [0.0, 2.0]]);
+    GaussianMixture::isotropic(vec![0.3, 0.3, 0.4], means, &[0.5, 0.4, 0.6]).unwrap()
+}
+
+fn train(steps: u64) -> TrainConfig {
+    TrainConfig { steps, ema: Some(0.99), ..TrainConfig::default() }
+}
+
+/// ∫ p over a box that holds all but a negligible part of the mass, by the midpoint rule.
+fn integral(model: &dyn Generator, half_width: f64, cells: usize) -> f64 {
+    let side = 2.0 * half_width / cells as f64;
+    let at = |i: usize| -half_width + (i as f64 + 0.5) * side;
+    let grid = Points::from_fn(cells * cells, 2, |k, row| {
+        row.copy_from_slice(&[at(k / cells), at(k % cells)]);
+    });
+    model.log_density(&grid).unwrap().iter().map(|l| l.exp()).sum::<f64>() * side * side
+}
+
+/// E log(p*/p), the gap to the entropy in nats, with its standard error.
+fn gap(model: &dyn Generator, target: &GaussianMixture) -> (f64, f64) {
+    let n = 20_000;
+    let x = target.sample(n, &mut Seed::new(77).rng());
+    let (truth, ours) = (target.log_density(&x).unwrap(), model.log_density(&x).unwrap());
+    let gaps: Vec<f64> = truth.iter().zip(ours).map(|(t, o)| t - o).collect();
+    let mean = gaps.iter().sum::<f64>() / n as f64;
+    let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / n as f64;
+    (mean, (variance / n as f64).sqrt())
+}
+
+#[test]
+fn densities_integrate_to_one_and_come_near_the_entropy() {
+    let draws = Draws::new(target(), "three modes");
+    for (name, most) in [("realnvp", 0.15), ("spline", 0.1), ("autoregressive", 0.15)] {
+        let method = methods::by_name(name).unwrap();
+        let mut config = method.default_config();
+        config["widths"] = json!([32, 32]);
+        config["batch"] = json!(256);
+        config["optim"]["lr"] = json!(3e-3);
+        let mut run = method.start(&config, train(300), &draws).unwrap();
+        assert_eq!(run.run(&mut Watch::default()).unwrap().status, Status::Finished);
+        let model = run.generator().unwrap();
+        let total = integral(&*model, 9.0, 600);
+        assert!((total - 1.0).abs() < 1e-3, "{name}: {total}");
+        let (gap, error) = gap(&*model, &target());
+        assert!(gap > -5.0 * error && gap < most, "{name}: {gap} ± {error}");
+        // saved and loaded, it is the same law
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        model.save(&path).unwrap();
+        let loaded = models::load(&path).unwrap();
+        let x = model.generate(50, Seed::new(3)).unwrap();
+        assert_eq!(loaded.generate(50, Seed::new(3)).unwrap(), x);
+        assert_eq!(loaded.log_density(&x).unwrap(), model.log_density(&x).unwrap());
+        assert!(loaded.log_density(&Points::zeros(1, 3)).is_err());
+    }
+}
+
+/// After training, in single precision and in the coordinates of the data.
+fn undone<M: Method>(config: M::Config) {
+    let draws = Draws::new(target(), "three modes");
+    let mut run = Trainer::<M>::new(config, train(150), &draws).unwrap();
+    let _ = run.run(&mut Watch::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    run.generator().unwrap().save(&path).unwrap();
+    let flow = NormalisingFlow::load(&path).unwrap();
+    let x = target().sample(5000, &mut Seed::new(8).rng());
+    let (z, down) = flow.inverse_with_log_det(&x).unwrap();
+    let (back, up) = flow.apply_with_log_det(&z).unwrap();
+    let worst = back.as_slice().iter().zip(x.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(worst < 1e-5, "{}: {worst}", M::NAME);
+    let worst = up.iter().zip(down).map(|(a, b)| (a + b).abs()).fold(0.0, f64::max);
+    assert!(worst < 1e-4, "{}: {worst}", M::NAME);
+    assert_eq!(Measure::dim(&flow), 2);
+    // the score is the gradient of the log-density
+    let x = x.select(&[0, 1, 2]);
+    let score = measures::Score::score(&flow, &x).unwrap();
+    for k in 0..2 {
+        let moved = |h: f64| {
+            let mut y = x.clone();
+            y.rows_mut().for_each(|row| row[k] += h);
+            Density::log_density(&flow, &y).unwrap()
+        };
+        let (plus, minus) = (moved(1e-2), moved(-1e-2));
+        for i in 0..3 {
+            let difference = (plus[i] - minus[i]) / 2e-2;
+            let exact = score.row(i)[k];
+            assert!((difference - exact).abs() < 0.05 * (1.0 + exact.abs()), "{difference} {exact}");
+        }
+    }
+}
+
+#[test]
+fn maps_are_undone_to_single_precision() {
+    undone::<density::RealNvp>(density::RealNvpConfig::default());
+    undone::<density::Spline>(density::SplineConfig::default());
+    undone::<density::Autoregressive>(density::AutoregressiveConfig::default());
+}
+
+#[test]
+fn lines_are_for_splines() {
+    let line = Draws::new(GaussianMixture::equal(Points::from_line(vec![-1.0, 1.0]), 0.3).unwrap(), "line");
+    let start = |name: &str| {
+        let method = methods::by_name(name).unwrap();
+        method.start(&method.default_config(), train(1), &line).err().map(|e| e.to_string())
+    };
+    assert!(start("realnvp").unwrap().contains("dimension of the data = 1"));
+    assert!(start("autoregressive").unwrap().contains("use the method spline"));
+    assert_eq!(start("spline"), None);
+}
