@@ -30,6 +30,41 @@ fn descriptions() {
     }
 }
 
+/// A cell that is measured is not measured again: an interrupted run goes on with the next.
+#[test]
+fn bars_are_measured_cell_by_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments = |out: &str| {
+        let sets = ["methods=sliced,vae", "targets=eight_gaussians,moons", "n=200", "floors=1", "steps=3"];
+        let mut all: Vec<String> = ["bars", "--log", "none", "--out", out].map(str::to_owned).to_vec();
+        all.extend(sets.iter().flat_map(|set| ["--set".to_owned(), (*set).to_owned()]));
+        all
+    };
+    let whole = arguments("a");
+    let output = run(dir.path(), &whole.iter().map(String::as_str).collect::<Vec<_>>());
+    // Three steps reach no bar, and the impostors are refused.
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output).1);
+    let document = report(&dir.path().join("a"));
+    let names: Vec<&str> =
+        document["tables"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["impostors", "methods", "methods"]);
+    assert_eq!(document["tables"][1]["rows"].as_array().unwrap().len(), 2);
+    let claims = document["claims"].as_array().unwrap();
+    assert_eq!(claims.len(), 5 + 4);
+    assert!(
+        claims.iter().filter(|c| c["name"].as_str().unwrap().contains("refuses")).all(|c| c["holds"] == true)
+    );
+    for cell in ["eight_gaussians-sliced-0", "moons-vae-0"] {
+        assert!(dir.path().join(format!("a/cell-{cell}.json")).exists());
+        assert!(!dir.path().join(format!("a/checkpoint-{cell}.safetensors")).exists());
+    }
+    let wrong = run(dir.path(), &["bars", "--set", "methods=vay"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong).1.contains("method \"vay\" is not known"), "{}", text(&wrong).1);
+    let wrong = run(dir.path(), &["bars", "--set", "methods=vae", "--set", "set=no.such.key=1"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong).1);
+}
+
 /// Learn, sample from what was learned, compare the sample with the data: the way of a user's own file.
 #[test]
 fn from_a_table_to_samples() {

@@ -23,7 +23,8 @@ mod train;
 pub use average::Average;
 pub use error::{Error, Result};
 pub use generators::{
-    Decoder, DecoderAbout, FlowAbout, FlowModel, Generator, MapConfig, NormalisingAbout, NormalisingFlow, OneStep, Rule, SolverConfig, load,
+    ChainConfig, Decoder, DecoderAbout, Denoised, EnergyAbout, EnergyModel, FlowAbout, FlowModel, Generator,
+    MapConfig, NormalisingAbout, NormalisingFlow, OneStep, Rule, SolverConfig, load,
 };
 pub use guard::{device, device_name, guard, set_threads};
 pub use method::{Method, Moment, Setup};

@@ -1,11 +1,13 @@
 //! Training killed by SIGKILL at random steps and resumed ends in the bytes of the unbroken run, for every method.
 
+mod common;
+
+use common::{cloud, small};
 use measures::rand::RngExt;
-use measures::{Points, Sample, Seed, zoo::Gaussian};
+use measures::{Points, Seed};
 use models::checkpoint;
 use models::methods::{self, AnyMethod};
 use models::{Data, Event, Status, TrainConfig, Watch};
-use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,28 +17,7 @@ const STEPS: u64 = 24;
 const FOLDER: &str = "MODELS_RESUME_TEST_FOLDER";
 
 fn data() -> Data {
-    let cloud = Gaussian::diagonal(&[1.0, -2.0], &[1.0, 3.0]).unwrap();
-    Data::new(cloud.sample(300, &mut Seed::new(9).rng())).unwrap()
-}
-
-/// Small batches and networks, where a method has such settings.
-fn small(method: &dyn AnyMethod) -> Value {
-    let mut config = method.default_config();
-    shrink(&mut config);
-    config
-}
-
-fn shrink(config: &mut Value) {
-    for (key, value) in config.as_object_mut().into_iter().flatten() {
-        match key.as_str() {
-            "batch" => *value = json!(32),
-            "pairs" => *value = json!(100),
-            "steps" => *value = json!(4),
-            "widths" => *value = json!([16, 16]),
-            "directions" => *value = json!(8),
-            _ => shrink(value),
-        }
-    }
+    Data::new(cloud(300)).unwrap()
 }
 
 fn train() -> TrainConfig {

@@ -147,7 +147,11 @@ impl VelocityField<Carried> for Carrying<'_> {
                 }
             }
         }
-        *out = if self.graph { Carried { x: v, log: trace } } else { Carried { x: v.detach(), log: trace.detach() } };
+        *out = if self.graph {
+            Carried { x: v, log: trace }
+        } else {
+            Carried { x: v.detach(), log: trace.detach() }
+        };
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Trained models: what they can do, and how they are saved and loaded.
 
 mod decoder;
+mod denoised;
+mod energy;
 mod flow;
 mod likelihood;
 mod normalising;
@@ -8,9 +10,12 @@ mod one_step;
 mod solver;
 
 pub use decoder::{Decoder, DecoderAbout};
+pub use denoised::Denoised;
+pub(crate) use denoised::DenoisedAbout;
+pub use energy::{ChainConfig, EnergyAbout, EnergyModel};
 pub use flow::{FlowAbout, FlowModel};
-pub use normalising::{NormalisingAbout, NormalisingFlow};
 pub(crate) use likelihood::Divergence;
+pub use normalising::{NormalisingAbout, NormalisingFlow};
 pub use one_step::{MapConfig, OneStep};
 pub use solver::{Rule, SolverConfig};
 
@@ -70,7 +75,14 @@ pub trait Generator: Send {
 }
 
 /// The types of generator, as files name them.
-const KINDS: &[&str] = &[OneStep::NAME, FlowModel::NAME, NormalisingFlow::NAME, Decoder::NAME];
+const KINDS: &[&str] = &[
+    OneStep::NAME,
+    FlowModel::NAME,
+    NormalisingFlow::NAME,
+    Decoder::NAME,
+    EnergyModel::NAME,
+    Denoised::NAME,
+];
 
 /// Loads a model that any method saved, in any session.
 ///
@@ -83,6 +95,8 @@ pub fn load(path: &Path) -> Result<Box<dyn Generator>> {
         OneStep::NAME => Ok(Box::new(OneStep::from_file(&header, &record, path)?)),
         FlowModel::NAME => Ok(Box::new(FlowModel::from_file(&header, &record, path)?)),
         NormalisingFlow::NAME => Ok(Box::new(NormalisingFlow::from_file(&header, &record, path)?)),
+        Denoised::NAME => Ok(Box::new(Denoised::from_file(&header, &record, path)?)),
+        EnergyModel::NAME => Ok(Box::new(EnergyModel::from_file(&header, &record, path)?)),
         Decoder::NAME => Ok(Box::new(Decoder::from_file(&header, &record, path)?)),
         other => Err(Error::Mismatch {
             path: path.to_owned(),

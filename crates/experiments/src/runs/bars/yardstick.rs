@@ -66,8 +66,7 @@ impl Yardstick {
         let reference = Empirical::uniform(draw(0))?;
         let median = median_distance(reference.points())?;
         let bandwidths = MULTIPLES.map(|multiple| multiple * median);
-        let mut yardstick =
-            Yardstick { reference, bandwidths, floor: Figures { w2: 0.0, mmd2: [0.0; 3] } };
+        let mut yardstick = Yardstick { reference, bandwidths, floor: Figures { w2: 0.0, mmd2: [0.0; 3] } };
         let share = 1.0 / pairs as f64;
         let mut floor = yardstick.floor;
         for k in 0..pairs {

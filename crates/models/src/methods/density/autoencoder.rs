@@ -184,7 +184,8 @@ mod tests {
         let (mean, log_scale) = (values(&mean).unwrap(), values(&log_scale).unwrap());
         let w = matrix(&model.decoder.params, 0, K, D);
         let b = matrix(&model.decoder.params, 1, 1, D);
-        let precision = values(&model.decoder.log_sigma()).unwrap().iter().map(|l| (-2.0 * l).exp()).collect();
+        let precision =
+            values(&model.decoder.log_sigma()).unwrap().iter().map(|l| (-2.0 * l).exp()).collect();
         let precision = DMatrix::from_diagonal(&DVector::from_vec(precision));
         let noise_covariance = precision.clone().try_inverse().unwrap();
         let evidence =
@@ -200,7 +201,8 @@ mod tests {
             let s = DMatrix::from_diagonal(&DVector::from_vec(scales.clone()));
             let apart = &m - centre;
             let kl = 0.5
-                * ((&posterior_precision * &s).trace() + (apart.transpose() * &posterior_precision * &apart)[0]
+                * ((&posterior_precision * &s).trace()
+                    + (apart.transpose() * &posterior_precision * &apart)[0]
                     - K as f64
                     - posterior_precision.determinant().ln()
                     - scales.iter().map(|v| v.ln()).sum::<f64>());
@@ -218,7 +220,8 @@ mod tests {
         let x = to_tensor(&x, Kind::Double, Device::Cpu).unwrap();
         let most = 64;
         let noise = Gaussian::standard(K).sample(most * n, &mut Seed::new(3).rng());
-        let noise = to_tensor(&noise, Kind::Double, Device::Cpu).unwrap().view([most as i64, n as i64, K as i64]);
+        let noise =
+            to_tensor(&noise, Kind::Double, Device::Cpu).unwrap().view([most as i64, n as i64, K as i64]);
         let log_weights = model.log_weights(&x, &noise);
         let mut k = 1;
         while 2 * k <= most as i64 {

@@ -44,7 +44,8 @@ impl Default for AutoregressiveConfig {
 
 impl Flow for AutoregressiveConfig {
     const NAME: &'static str = "autoregressive";
-    const ABOUT: &'static str = "maximum likelihood with masked autoregressive layers, MAF (arXiv 1705.07057)";
+    const ABOUT: &'static str =
+        "maximum likelihood with masked autoregressive layers, MAF (arXiv 1705.07057)";
 
     fn likelihood(&self) -> Likelihood<'_> {
         Likelihood { optim: &self.optim, batch: self.batch, standardise: self.standardise }

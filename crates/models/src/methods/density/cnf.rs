@@ -84,8 +84,7 @@ pub struct CnfState {
 
 impl Method for Cnf {
     const NAME: &'static str = "cnf";
-    const ABOUT: &'static str =
-        "maximum likelihood of a continuous normalising flow through the solver (arXiv 1806.07366, 1810.01367)";
+    const ABOUT: &'static str = "maximum likelihood of a continuous normalising flow through the solver (arXiv 1806.07366, 1810.01367)";
     type Config = CnfConfig;
     type State = CnfState;
 
@@ -179,16 +178,19 @@ mod tests {
     #[test]
     fn gradients_through_the_solver_agree_with_differences() {
         let (config, mut state) = wild(TraceConfig::Exact {});
-        let probes = || Divergence::Probes(vec![
-            tch::Tensor::from_slice(&[1.0, -1.0, 1.0, 1.0]).view([2, 2]),
-            tch::Tensor::from_slice(&[-1.0, -1.0, 1.0, -1.0]).view([2, 2]),
-        ]);
+        let probes = || {
+            Divergence::Probes(vec![
+                tch::Tensor::from_slice(&[1.0, -1.0, 1.0, 1.0]).view([2, 2]),
+                tch::Tensor::from_slice(&[-1.0, -1.0, 1.0, -1.0]).view([2, 2]),
+            ])
+        };
         for divergence in [Divergence::Exact, probes()] {
             let ode = config.train_solver.ode().unwrap();
             let value = |s: &CnfState, graph| {
                 s.model.log_prob(&points(), &ode, &divergence, graph).unwrap().sum(Kind::Double)
             };
-            let gradient = values(&state.model.params.gradient(&value(&state, true), false).unwrap()).unwrap();
+            let gradient =
+                values(&state.model.params.gradient(&value(&state, true), false).unwrap()).unwrap();
             for k in (0..gradient.len()).step_by(7) {
                 let mut at = |shift: f64| {
                     {
@@ -230,7 +232,12 @@ mod tests {
         for i in 0..2 {
             let det = first[i][0] * second[i][1] - first[i][1] * second[i][0];
             let base = -0.5 * z.row(i).iter().map(|v| v * v).sum::<f64>() - std::f64::consts::TAU.ln();
-            assert!((base + det.abs().ln() - found[i]).abs() < 1e-5, "{} {}", base + det.abs().ln(), found[i]);
+            assert!(
+                (base + det.abs().ln() - found[i]).abs() < 1e-5,
+                "{} {}",
+                base + det.abs().ln(),
+                found[i]
+            );
         }
         assert!(model.log_density_of(&Points::zeros(1, 3)).is_err());
     }

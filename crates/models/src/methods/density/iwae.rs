@@ -59,7 +59,8 @@ impl Default for IwaeConfig {
 
 impl Method for Iwae {
     const NAME: &'static str = "iwae";
-    const ABOUT: &'static str = "importance-weighted autoencoder: a tighter evidence bound (arXiv 1509.00519)";
+    const ABOUT: &'static str =
+        "importance-weighted autoencoder: a tighter evidence bound (arXiv 1509.00519)";
     type Config = IwaeConfig;
     type State = Autoencoder;
 
