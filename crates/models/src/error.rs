@@ -153,7 +153,11 @@ impl Error {
 
     /// Whether this says that training has diverged, rather than that it was set up wrongly.
     pub(crate) fn is_divergence(&self) -> bool {
-        matches!(self, Error::NonFinite { .. } | Error::Measures(measures::Error::NonFinite { .. }))
+        match self {
+            Error::NonFinite { .. } | Error::Measures(measures::Error::NonFinite { .. }) => true,
+            Error::Unfinished(stopped) => stopped.status == flows::ode::Status::NonFinite,
+            _ => false,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! A decoder: latent noise through a network, plus noise on the data.
 
-use crate::checkpoint::{Array, Content, Header, Record};
-use crate::error::{Error, Result, check_count, check_range};
-use crate::generators::{Generator, in_blocks, read_body};
+use crate::checkpoint::{Header, Record};
+use crate::error::{Result, check_count, check_range};
+use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
 use crate::nets::{Init, Layout, Mlp, MlpConfig, Params};
@@ -14,7 +14,6 @@ use measures::{Map, Points, Sample, Seed};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use std::path::Path;
-use std::sync::Arc;
 use tch::{Device, Tensor, no_grad_guard};
 
 /// The smallest logarithm of a standard deviation: below, points of a finite data set have unbounded likelihood.
@@ -112,8 +111,7 @@ impl Decoder {
         let about: DecoderAbout = read_body(header, path)?;
         about.scaler.check(about.scaler.dim())?;
         let (net, log_sigma, layout) = about.network()?;
-        let flat = record.get("params").ok_or_else(|| Error::damaged(path, "it has no parameters"))?;
-        let params = Params::new(Arc::new(layout), flat.to_tensor()?)?;
+        let params = stored(record, "params", layout, path)?;
         Ok(Decoder { net, log_sigma, params, about })
     }
 
@@ -175,10 +173,6 @@ impl Generator for Decoder {
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {
-        let why = |e: serde_json::Error| Error::Config { what: "the model", why: e.to_string() };
-        let body = serde_json::to_value(&self.about).map_err(why)?;
-        let mut record = Record::default();
-        record.insert("params", Array::of_tensor(self.params.flat())?);
-        Ok((Header::new(Content::Generator, Decoder::NAME, body), record))
+        file_of(Decoder::NAME, &self.about, &self.params)
     }
 }

@@ -1,8 +1,10 @@
 //! A law with a density, and one denoising step after it: for targets that have none.
 
-use crate::checkpoint::{Array, Content, Header, Record};
-use crate::error::{Error, Result};
-use crate::generators::{Generator, NormalisingAbout, NormalisingFlow, in_blocks, read_body};
+use crate::checkpoint::{Header, Record};
+use crate::error::Result;
+use crate::generators::{
+    Generator, NormalisingAbout, NormalisingFlow, file_of, in_blocks, read_body, stored,
+};
 use crate::guard::guard;
 use crate::method::Setup;
 use crate::nets::{Layout, Mlp, MlpConfig, Params};
@@ -12,7 +14,6 @@ use crate::tensor::{to_points, to_tensor};
 use measures::{Diffeo, Map, Points, Seed};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::Arc;
 use tch::{Device, Tensor, no_grad_guard};
 
 /// D(X̃) with X̃ from a normalising flow that learned the noised target μ₁ * N(0, σ²), and D(x̃) ≈ E[X | X̃ = x̃] a network.
@@ -71,8 +72,7 @@ impl Denoised {
         let about: DenoisedAbout = read_body(header, path)?;
         let flow = NormalisingFlow::restore(about.flow.clone(), &record.under("flow"), path)?;
         let (net, layout) = about.network()?;
-        let flat = record.get("denoiser").ok_or_else(|| Error::damaged(path, "it has no denoiser"))?;
-        let params = Params::new(Arc::new(layout), flat.to_tensor()?)?;
+        let params = stored(record, "params", layout, path)?;
         Ok(Denoised { flow, net, params, about })
     }
 
@@ -142,11 +142,8 @@ impl Generator for Denoised {
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {
-        let why = |e: serde_json::Error| Error::Config { what: "the model", why: e.to_string() };
-        let body = serde_json::to_value(&self.about).map_err(why)?;
-        let mut record = Record::default();
-        record.insert_under("flow", self.flow.record()?.1);
-        record.insert("denoiser", Array::of_tensor(self.params.flat())?);
-        Ok((Header::new(Content::Generator, Denoised::NAME, body), record))
+        let (header, mut record) = file_of(Denoised::NAME, &self.about, &self.params)?;
+        record.insert_under("flow", self.flow.to_file()?.1);
+        Ok((header, record))
     }
 }

@@ -1,8 +1,8 @@
 //! A law known by its energy, sampled by Langevin chains.
 
-use crate::checkpoint::{Array, Content, Header, Record};
+use crate::checkpoint::{Header, Record};
 use crate::error::{Error, Result, check_count, check_range};
-use crate::generators::{Generator, in_blocks, read_body};
+use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::{guard, set_threads};
 use crate::method::Setup;
 use crate::nets::{Layout, Mlp, MlpConfig, Params};
@@ -15,7 +15,7 @@ use measures::{Density, Measure, Points, Sample, Score, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use tch::{Device, Tensor, no_grad_guard};
 
 /// The chains that sample an energy.
@@ -132,8 +132,7 @@ impl EnergyModel {
         about.sampler.check()?;
         let mut layout = Layout::default();
         let net = Mlp::new(&about.net, about.scaler.dim(), 1, &mut layout)?;
-        let flat = record.get("params").ok_or_else(|| Error::damaged(path, "it has no parameters"))?;
-        let params = Params::new(Arc::new(layout), flat.to_tensor()?)?;
+        let params = stored(record, "params", layout, path)?;
         Ok(EnergyModel { net, params, about })
     }
 }
@@ -215,10 +214,6 @@ impl Generator for EnergyModel {
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {
-        let why = |e: serde_json::Error| Error::Config { what: "the model", why: e.to_string() };
-        let body = serde_json::to_value(&self.about).map_err(why)?;
-        let mut record = Record::default();
-        record.insert("params", Array::of_tensor(self.params.flat())?);
-        Ok((Header::new(Content::Generator, EnergyModel::NAME, body), record))
+        file_of(EnergyModel::NAME, &self.about, &self.params)
     }
 }

@@ -1,8 +1,8 @@
 //! A learned velocity and the map it integrates to.
 
-use crate::checkpoint::{Array, Content, Header, Record};
+use crate::checkpoint::{Header, Record};
 use crate::error::{Error, Result};
-use crate::generators::{Generator, SolverConfig, in_blocks, read_body};
+use crate::generators::{Generator, SolverConfig, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
 use crate::methods::flow::{PathConfig, Prediction, path};
@@ -15,7 +15,6 @@ use flows::{Clock, FieldError, VelocityField};
 use measures::{Map, Points, Sample, Seed};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::Arc;
 use tch::{Device, Tensor, no_grad_guard};
 
 /// A network along a path of measures: what flow methods train, and what generates afterwards by solving eq. (7) from
@@ -150,8 +149,7 @@ impl FlowModel {
         let about: FlowAbout = read_body(header, path)?;
         about.scaler.check(about.scaler.dim())?;
         let (net, layout) = network(&about)?;
-        let flat = record.get("params").ok_or_else(|| Error::damaged(path, "it has no parameters"))?;
-        let params = Params::new(Arc::new(layout), flat.to_tensor()?)?;
+        let params = stored(record, "params", layout, path)?;
         FlowModel::assemble(net, params, about)?.counted()
     }
 
@@ -256,10 +254,6 @@ impl Generator for FlowModel {
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {
-        let why = |e: serde_json::Error| Error::Config { what: "the model", why: e.to_string() };
-        let body = serde_json::to_value(&self.about).map_err(why)?;
-        let mut record = Record::default();
-        record.insert("params", Array::of_tensor(self.params.flat())?);
-        Ok((Header::new(Content::Generator, FlowModel::NAME, body), record))
+        file_of(FlowModel::NAME, &self.about, &self.params)
     }
 }

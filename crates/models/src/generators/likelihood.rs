@@ -137,13 +137,13 @@ impl VelocityField<Carried> for Carrying<'_> {
         match self.divergence {
             Divergence::Exact => {
                 for k in 0..x.size()[1] {
-                    trace = trace + back(v.select(1, k).sum(kind))?.select(1, k);
+                    trace += back(v.select(1, k).sum(kind))?.select(1, k);
                 }
             }
             Divergence::Probes(probes) => {
                 for u in probes {
                     let product = back((&v * u).sum(kind))? * u;
-                    trace = trace + product.sum_dim_intlist(1, false, kind) / probes.len() as f64;
+                    trace += product.sum_dim_intlist(1, false, kind) / probes.len() as f64;
                 }
             }
         }

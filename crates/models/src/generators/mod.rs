@@ -19,10 +19,12 @@ pub use normalising::{NormalisingAbout, NormalisingFlow};
 pub use one_step::{MapConfig, OneStep};
 pub use solver::{Rule, SolverConfig};
 
-use crate::checkpoint::{self, Content, Header, Record};
+use crate::checkpoint::{self, Array, Content, Header, Record};
 use crate::error::{Error, Result};
+use crate::nets::{Layout, Params};
 use measures::{Map, Points, Seed};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A trained model.
 ///
@@ -110,6 +112,25 @@ pub fn load(path: &Path) -> Result<Box<dyn Generator>> {
 pub(crate) fn read_body<T: serde::de::DeserializeOwned>(header: &Header, path: &Path) -> Result<T> {
     serde_json::from_value(header.body.clone())
         .map_err(|e| Error::damaged(path, format!("its configuration: {e}")))
+}
+
+/// Header and tensors of a model with one set of parameters, as [`stored`] reads them.
+pub(crate) fn file_of(
+    name: &str,
+    about: &impl serde::Serialize,
+    params: &Params,
+) -> Result<(Header, Record)> {
+    let body =
+        serde_json::to_value(about).map_err(|e| Error::Config { what: "the model", why: e.to_string() })?;
+    let mut record = Record::default();
+    record.insert("params", Array::of_tensor(params.flat())?);
+    Ok((Header::new(Content::Generator, name, body), record))
+}
+
+/// The parameters that a model's file holds under `name`.
+pub(crate) fn stored(record: &Record, name: &str, layout: Layout, path: &Path) -> Result<Params> {
+    let flat = record.get(name).ok_or_else(|| Error::damaged(path, format!("it has no {name}")))?;
+    Params::new(Arc::new(layout), flat.to_tensor()?)
 }
 
 /// Rows generated at a time: bounds memory, and makes a larger sample begin with a smaller one.

@@ -1,8 +1,8 @@
 //! A normalising flow: a bijective network, whose density eq. (4) gives in closed form.
 
-use crate::checkpoint::{self, Array, Content, Header, Record};
-use crate::error::{Error, Result};
-use crate::generators::{Generator, in_blocks, read_body};
+use crate::checkpoint::{self, Content, Header, Record};
+use crate::error::Result;
+use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
 use crate::nets::{Bijection, BijectionConfig, Layout, Params};
@@ -14,7 +14,6 @@ use measures::{Density, Diffeo, Map, Measure, Points, Sample, Score, Seed};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use std::path::Path;
-use std::sync::Arc;
 use tch::{Device, Tensor, no_grad_guard};
 
 /// φ_#N(0, I) with φ a stack of invertible layers: sampled through φ, and log p(x) = log p_z(φ⁻¹(x)) + log|det Dφ⁻¹(x)|,
@@ -93,25 +92,16 @@ impl NormalisingFlow {
         Ok(NormalisingFlow { bijection: self.bijection.clone(), params, about: self.about.clone() })
     }
 
-    /// Header and tensors of the model's file, under `name`.
-    pub(crate) fn record(&self) -> Result<(serde_json::Value, Record)> {
-        let why = |e: serde_json::Error| Error::Config { what: "the model", why: e.to_string() };
-        let mut record = Record::default();
-        record.insert("params", Array::of_tensor(self.params.flat())?);
-        Ok((serde_json::to_value(&self.about).map_err(why)?, record))
-    }
-
     pub(crate) fn from_file(header: &Header, record: &Record, path: &Path) -> Result<Self> {
         NormalisingFlow::restore(read_body(header, path)?, record, path)
     }
 
-    /// The flow of a record that [`NormalisingFlow::record`] made.
+    /// The flow of what its file holds.
     pub(crate) fn restore(about: NormalisingAbout, record: &Record, path: &Path) -> Result<Self> {
         about.scaler.check(about.scaler.dim())?;
         let mut layout = Layout::default();
         let bijection = Bijection::new(&about.bijection, about.scaler.dim(), &mut layout)?;
-        let flat = record.get("params").ok_or_else(|| Error::damaged(path, "it has no parameters"))?;
-        let params = Params::new(Arc::new(layout), flat.to_tensor()?)?;
+        let params = stored(record, "params", layout, path)?;
         Ok(NormalisingFlow { bijection, params, about })
     }
 
@@ -247,7 +237,6 @@ impl Generator for NormalisingFlow {
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {
-        let (body, record) = self.record()?;
-        Ok((Header::new(Content::Generator, NormalisingFlow::NAME, body), record))
+        file_of(NormalisingFlow::NAME, &self.about, &self.params)
     }
 }

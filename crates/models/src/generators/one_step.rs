@@ -1,8 +1,8 @@
 //! φ_#ν with φ a network: one evaluation a sample.
 
-use crate::checkpoint::{Array, Content, Header, Record};
-use crate::error::{Error, Result};
-use crate::generators::{Generator, in_blocks, read_body};
+use crate::checkpoint::{Header, Record};
+use crate::error::Result;
+use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
 use crate::nets::{Layout, Mlp, MlpConfig, Params};
@@ -15,7 +15,6 @@ use measures::{Map, Measure, Points, Sample, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::sync::Arc;
 use tch::{Device, Tensor, no_grad_guard};
 
 /// A one-step map φ from noise to data.
@@ -117,8 +116,7 @@ impl OneStep {
         let about: About = read_body(header, path)?;
         about.scaler.check(about.dim)?;
         let (net, layout) = about.network()?;
-        let flat = record.get("params").ok_or_else(|| Error::damaged(path, "it has no parameters"))?;
-        let params = Params::new(Arc::new(layout), flat.to_tensor()?)?;
+        let params = stored(record, "params", layout, path)?;
         Ok(OneStep { net, params, noise: about.noise, scaler: about.scaler.clone(), about })
     }
 
@@ -182,17 +180,15 @@ impl Generator for OneStep {
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {
-        let why = |e: serde_json::Error| Error::Config { what: "the model", why: e.to_string() };
-        let body = serde_json::to_value(&self.about).map_err(why)?;
-        let mut record = Record::default();
-        record.insert("params", Array::of_tensor(self.params.flat())?);
-        Ok((Header::new(Content::Generator, OneStep::NAME, body), record))
+        file_of(OneStep::NAME, &self.about, &self.params)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Array;
+    use crate::error::Error;
     use crate::generators::{BLOCK, load};
     use tch::Kind;
 

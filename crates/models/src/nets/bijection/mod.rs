@@ -118,7 +118,7 @@ impl Bijection {
     /// # Panics
     /// When libtorch refuses the shapes; training and generation run under [`guard`](crate::guard).
     pub fn pull(&self, params: &Params, x: &Tensor) -> (Tensor, Tensor) {
-        self.run(x, self.layers.iter(), |layer, x| match layer {
+        run(x, self.layers.iter(), |layer, x| match layer {
             Layer::Coupling { .. } => self.couple(params, layer, x, Transformer::pull),
             Layer::Autoregressive { reverse, net } => {
                 let x = turned(x, *reverse);
@@ -133,7 +133,7 @@ impl Bijection {
     /// # Panics
     /// As [`Bijection::pull`].
     pub fn push(&self, params: &Params, z: &Tensor) -> (Tensor, Tensor) {
-        self.run(z, self.layers.iter().rev(), |layer, z| match layer {
+        run(z, self.layers.iter().rev(), |layer, z| match layer {
             Layer::Coupling { .. } => self.couple(params, layer, z, Transformer::push),
             Layer::Autoregressive { reverse, net } => {
                 let z = turned(z, *reverse);
@@ -153,23 +153,6 @@ impl Bijection {
                 (turned(&x, *reverse), slopes)
             }
         })
-    }
-
-    /// The layers one after the other, and the sum of the logarithms of all slopes.
-    fn run<'a>(
-        &self,
-        x: &Tensor,
-        layers: impl Iterator<Item = &'a Layer>,
-        step: impl Fn(&Layer, &Tensor) -> (Tensor, Tensor),
-    ) -> (Tensor, Tensor) {
-        let mut log_det = x.new_zeros([x.size()[0]], (x.kind(), x.device()));
-        let mut x = x.shallow_clone();
-        for layer in layers {
-            let (next, slopes) = step(layer, &x);
-            log_det = log_det + slopes.sum_dim_intlist(1, false, x.kind());
-            x = next;
-        }
-        (x, log_det)
     }
 
     fn couple(
@@ -195,6 +178,22 @@ impl Bijection {
         let (changed, slopes) = transform(self.transformer, &pick(x, change), &raw);
         (pick(&Tensor::cat(&[kept, changed], 1), back), slopes)
     }
+}
+
+/// The layers one after the other, and the sum of the logarithms of all slopes.
+fn run<'a>(
+    x: &Tensor,
+    layers: impl Iterator<Item = &'a Layer>,
+    step: impl Fn(&Layer, &Tensor) -> (Tensor, Tensor),
+) -> (Tensor, Tensor) {
+    let mut log_det = x.new_zeros([x.size()[0]], (x.kind(), x.device()));
+    let mut x = x.shallow_clone();
+    for layer in layers {
+        let (next, slopes) = step(layer, &x);
+        log_det += slopes.sum_dim_intlist(1, false, x.kind());
+        x = next;
+    }
+    (x, log_det)
 }
 
 /// The coordinates in the order they follow one another, or in the opposite order.
