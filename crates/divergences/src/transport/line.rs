@@ -13,7 +13,7 @@
 use super::cost::NormPower;
 use super::plan::{Potentials, Status, Transport};
 use super::staircase::{Ranked, climb};
-use measures::{Coupling, Empirical, Error, Measure, Result, check_dim, check_positive};
+use measures::{Coupling, Empirical, Error, Measure, Result, check_dim, check_positive, parallel};
 
 /// W_p(μ, ν) on the line, for any p ∈ [1, ∞] (`f64::INFINITY` gives W_∞), in the unit of the points.
 ///
@@ -34,7 +34,11 @@ pub fn distance(mu: &Empirical, nu: &Empirical, p: f64) -> Result<f64> {
     if p != f64::INFINITY {
         check_power(p)?;
     }
-    Ok(Ranked::values_of(mu, nu.is_uniform()).distance(&Ranked::values_of(nu, mu.is_uniform()), p))
+    let ranked = parallel::map_blocks(2, 1, |side| match side.start {
+        0 => Ranked::values_of(mu, nu.is_uniform()),
+        _ => Ranked::values_of(nu, mu.is_uniform()),
+    });
+    Ok(ranked[0].distance(&ranked[1], p))
 }
 
 /// The optimal plan for the cost |x − y|^p with its potentials; `value` is W_p^p.

@@ -14,13 +14,14 @@
 //! |---|---|---|---|
 //! | [`mod@line`] | one dimension, \|x − y\|^p, p ≥ 1 | O(n log n) | O(n) |
 //! | [`mod@circle`] | one dimension, the shorter way round, p ≥ 1 | O((n + m) log) | O(n + m) |
-//! | [`solve`] | any cost, weights and sizes, exactly | pricing O(n m) a round | O(n + m) |
+//! | [`solve`], [`fn@assignment`] | any cost, weights and sizes, exactly | pricing O(n m) a round | O(n + m) |
 //! | [`Sinkhorn`] | entropic, any cost, weights and sizes, to a marginal error | O(n m) a sweep | O(n + m) |
 //! | [`Unbalanced`] | entropic, marginals held by a penalty | O(n m) an iteration | O(n + m) |
 //! | [`SinkhornDivergence`] | the same without its bias, with gradient | O(n m + n² + m²) a sweep | O(n + m) |
 //! | [`GaussianTransport`] | Gaussians, squared cost, with the Monge map | O(d³) | O(d²) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 
+mod assignment;
 mod cholesky;
 pub mod circle;
 mod coarse;
@@ -30,10 +31,11 @@ mod gaussian;
 mod gibbs;
 pub mod line;
 mod max_sliced;
+mod merged;
 mod mixing;
 mod network_simplex;
 mod newton;
-mod order;
+mod path_energy;
 mod periodic;
 mod plan;
 mod pricing;
@@ -46,13 +48,15 @@ mod table;
 #[cfg(test)]
 mod test_support;
 mod unbalanced;
+mod unlisted;
 mod wasserstein;
 mod with_itself;
 
 pub use cost::{Cost, Custom, NormPower};
-pub use exact::{Exact, solve};
+pub use exact::{Exact, assignment, solve};
 pub use gaussian::GaussianTransport;
 pub use max_sliced::{MaxSliced, Slice};
+pub use path_energy::path_energy;
 pub use periodic::Periodic;
 pub use plan::{Potentials, Status, Transport};
 pub(crate) use registered::registered;

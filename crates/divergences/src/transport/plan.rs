@@ -64,7 +64,7 @@ pub struct Transport {
     pub potentials: Potentials,
     /// ⟨f|μ⟩ + ⟨g|ν⟩.
     pub dual: f64,
-    /// The largest fᵢ + gⱼ − c(xᵢ, yⱼ) over all pairs, or 0 if none is positive.
+    /// A bound on the largest fᵢ + gⱼ − c(xᵢ, yⱼ) over all pairs; 0 if none can be positive.
     pub violation: f64,
     /// Pivots or augmentations done.
     pub iterations: usize,

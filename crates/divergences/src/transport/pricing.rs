@@ -1,102 +1,353 @@
 //! Finding arcs worth adding: the smallest reduced costs c_ij − f_i − g_j of every row, over all pairs.
+//!
+//! Norms to the powers ½, 1 and 2 of their sums are computed in tiles of eight rows by eight columns: no cost is stored, and
+//! a tile is only looked at when it holds something smaller than what its rows have. For the squared distance a tile is a
+//! product of two matrices, ‖y‖² − g − 2⟨x, y⟩ with coordinates from the middle of the clouds; what it finds is computed
+//! again as ‖x − y‖².
 
+use super::cost::bounding_box;
 use super::network_simplex::Arc;
-use super::table::{Side, Table};
-use measures::parallel;
+use super::table::{Form, Side, Sum, Table, Then};
+use crate::packed::Packed;
+use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
+use measures::{Points, parallel};
 
-/// Rows that one task prices.
-const ROWS: usize = 16;
-/// Columns looked at together; their minima say whether to look closer.
+/// Rows that one task prices; whole groups.
+const ROWS: usize = 64;
+/// Columns that stay in the nearest cache while the rows of a task go by, as numbers.
+const CACHED: usize = 2048;
+/// Without tiles: columns looked at together; their minima say whether to look closer.
 const COLUMNS: usize = 64;
 /// Costs computed at a time.
 const BUFFER: usize = 1024;
 
-/// What pricing a whole side found.
+/// What pricing found in a row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Priced {
     /// The arcs of each row with the smallest reduced costs, row after row, ascending, each with its reduced cost.
     pub(crate) arcs: Vec<(Arc, f64)>,
-    /// minⱼ (c_ij − g_j) for every row: the c-transform of the other side's potential.
-    pub(crate) transform: Vec<f64>,
+    /// How many of the arcs belong to each row.
+    pub(crate) counts: Vec<u32>,
 }
 
-/// For every row of `side`, the at most `keep` entries with c − own − other < `below`, and the c-transform of `other`.
-pub(crate) fn price(
-    table: &Table<'_>,
-    side: Side,
-    own: &[f64],
-    other: &[f64],
-    keep: usize,
-    below: f64,
-) -> Priced {
-    let len = table.row_len(side);
-    let parts = parallel::map_blocks(table.rows(side), ROWS, |rows| {
-        let mut part = Priced::default();
+/// A table of costs prepared for pricing.
+pub(crate) struct Pricer<'a> {
+    table: &'a Table<'a>,
+    tiles: Option<Tiles>,
+}
+
+/// Both clouds in groups of eight.
+struct Tiles {
+    form: Form,
+    x: Groups,
+    y: Groups,
+}
+
+struct Groups {
+    points: Packed,
+    /// s‖x‖² for the squared distance, padded; else zeros.
+    squares: Vec<[f64; WIDTH]>,
+}
+
+impl Groups {
+    fn new(points: &Points, form: Form, middle: &[f64]) -> Self {
+        let is_product = form.is_squared_euclidean();
+        let mut points = points.clone();
+        if is_product {
+            points.rows_mut().for_each(|row| row.iter_mut().zip(middle).for_each(|(x, m)| *x -= m));
+        }
+        let mut squares = vec![[0.0; WIDTH]; points.len().div_ceil(WIDTH)];
+        if is_product {
+            for (i, row) in points.rows().enumerate() {
+                squares[i / WIDTH][i % WIDTH] = form.scale * row.iter().map(|x| x * x).sum::<f64>();
+            }
+        }
+        Groups { points: Packed::new(&points), squares }
+    }
+}
+
+impl<'a> Pricer<'a> {
+    pub(crate) fn new(table: &'a Table<'a>) -> Self {
+        let (x, y, _) = table.parts();
+        let form = table.form().filter(|form| form.then != Then::Power);
+        let tiles = form.map(|form| {
+            let (low, high) = bounding_box(x, y);
+            let middle: Vec<f64> = low.iter().zip(&high).map(|(l, h)| 0.5 * l + 0.5 * h).collect();
+            Tiles { form, x: Groups::new(x, form, &middle), y: Groups::new(y, form, &middle) }
+        });
+        Pricer { table, tiles }
+    }
+
+    /// For the given rows of `side` (which must ascend), the at most `keep` entries with c − own − other < `below`.
+    pub(crate) fn price(
+        &self,
+        side: Side,
+        rows: &[u32],
+        own: &[f64],
+        other: &[f64],
+        keep: usize,
+        below: f64,
+    ) -> Priced {
+        let parts = parallel::map_blocks(rows.len(), ROWS, |block| {
+            let rows = &rows[block];
+            let mut best: Vec<Best> =
+                rows.iter().map(|&i| Best::new(keep, below + own[i as usize])).collect();
+            match &self.tiles {
+                Some(tiles) => tiles.search(side, rows, other, &mut best),
+                None => self.search(side, rows, other, &mut best),
+            }
+            let mut part = Priced::default();
+            for (best, &row) in best.iter().zip(rows) {
+                let before = part.arcs.len();
+                for &(_, column) in &best.found {
+                    let (from, to) = match side {
+                        Side::Source => (row, column),
+                        Side::Target => (column, row),
+                    };
+                    let cost = self.table.entry(from as usize, to as usize);
+                    let reduced = cost - own[row as usize] - other[column as usize];
+                    if reduced < below {
+                        part.arcs.push((Arc { from, to, cost }, reduced));
+                    }
+                }
+                part.arcs[before..].sort_unstable_by(|a, b| {
+                    a.1.total_cmp(&b.1).then((a.0.from, a.0.to).cmp(&(b.0.from, b.0.to)))
+                });
+                part.counts.push((part.arcs.len() - before) as u32);
+            }
+            part
+        });
+        let mut all = Priced::default();
+        for part in parts {
+            all.arcs.extend(part.arcs);
+            all.counts.extend(part.counts);
+        }
+        all
+    }
+
+    /// minⱼ c − otherⱼ for every row of `side`: the c-transform.
+    pub(crate) fn transform(&self, side: Side, other: &[f64]) -> Vec<f64> {
+        let rows: Vec<u32> = (0..self.table.rows(side) as u32).collect();
+        let zero = vec![0.0; rows.len()];
+        let priced = self.price(side, &rows, &zero, other, 1, f64::INFINITY);
+        priced.arcs.into_iter().map(|(_, reduced)| reduced).collect()
+    }
+
+    /// Row by row, for costs that have no tiles.
+    fn search(&self, side: Side, rows: &[u32], other: &[f64], best: &mut [Best]) {
+        let len = self.table.row_len(side);
         let mut buffer = [0.0; BUFFER];
-        let mut best: Vec<(f64, usize)> = Vec::with_capacity(keep + 1);
-        for row in rows {
-            best.clear();
-            let mut limit = below + own[row];
-            let mut least = f64::INFINITY;
+        for (best, &row) in best.iter_mut().zip(rows) {
             for start in (0..len).step_by(BUFFER) {
                 let costs = &mut buffer[..BUFFER.min(len - start)];
-                table.fill(side, row, start, costs);
-                for (k, (values, potentials)) in
-                    costs.chunks_mut(COLUMNS).zip(other[start..].chunks(COLUMNS)).enumerate()
-                {
-                    let smallest = subtract(values, potentials);
-                    least = least.min(smallest);
-                    if smallest >= limit {
-                        continue;
-                    }
-                    for (l, &value) in values.iter().enumerate() {
-                        if value < limit {
-                            let at = best.partition_point(|b| b.0 <= value);
-                            best.insert(at, (value, start + k * COLUMNS + l));
-                            best.truncate(keep);
-                            if best.len() == keep {
-                                limit = best[keep - 1].0;
-                            }
+                self.table.fill(side, row as usize, start, costs);
+                let potentials = other[start..].chunks(COLUMNS);
+                for (k, (values, potentials)) in costs.chunks_mut(COLUMNS).zip(potentials).enumerate() {
+                    if subtract(values, potentials) < best.limit {
+                        for (l, &value) in values.iter().enumerate() {
+                            best.offer(value, (start + k * COLUMNS + l) as u32);
                         }
                     }
                 }
             }
-            part.transform.push(least);
-            for &(value, column) in &best {
-                let (from, to) = match side {
-                    Side::Source => (row as u32, column as u32),
-                    Side::Target => (column as u32, row as u32),
-                };
-                // Not value + other[column], which has lost digits.
-                let cost = table.entry(from as usize, to as usize);
-                part.arcs.push((Arc { from, to, cost }, value - own[row]));
+        }
+    }
+}
+
+/// The smallest entries of a row so far, ascending.
+struct Best {
+    keep: usize,
+    /// Only what is smaller can still come in.
+    limit: f64,
+    found: Vec<(f64, u32)>,
+}
+
+impl Best {
+    fn new(keep: usize, limit: f64) -> Self {
+        Best { keep, limit, found: Vec::with_capacity(keep + 1) }
+    }
+
+    fn offer(&mut self, value: f64, column: u32) {
+        if value < self.limit {
+            let at = self.found.partition_point(|b| b.0 <= value);
+            self.found.insert(at, (value, column));
+            self.found.truncate(self.keep);
+            if self.found.len() == self.keep {
+                self.limit = self.found[self.keep - 1].0;
             }
         }
-        part
-    });
-    let mut all = Priced::default();
-    for part in parts {
-        all.arcs.extend(part.arcs);
-        all.transform.extend(part.transform);
     }
-    all
+}
+
+impl Tiles {
+    fn search(&self, side: Side, rows: &[u32], other: &[f64], best: &mut [Best]) {
+        let (of_rows, of_columns) = match side {
+            Side::Source => (&self.x, &self.y),
+            Side::Target => (&self.y, &self.x),
+        };
+        let d = of_rows.points.group(0).len();
+        let scale = if self.form.is_squared_euclidean() { -2.0 * self.form.scale } else { 1.0 };
+        // The rows of the task, gathered and times −2s for the products; the last stands in for those missing.
+        let groups: Vec<Vec<[f64; WIDTH]>> = rows
+            .chunks(WIDTH)
+            .map(|rows| {
+                let place = |lane: usize| rows[lane.min(rows.len() - 1)] as usize;
+                let value = |k: usize, i: usize| of_rows.points.group(i / WIDTH)[k][i % WIDTH];
+                (0..d).map(|k| std::array::from_fn(|lane| scale * value(k, place(lane)))).collect()
+            })
+            .collect();
+        // Limits in terms of what a tile holds, which lacks s‖x‖².
+        let shifts: Vec<f64> =
+            rows.iter().map(|&i| of_rows.squares[i as usize / WIDTH][i as usize % WIDTH]).collect();
+        best.iter_mut().zip(&shifts).for_each(|(best, shift)| best.limit -= shift);
+        let count = of_columns.points.len();
+        let block = (CACHED / (WIDTH * d)).max(1);
+        let mut starts = vec![[0.0; WIDTH]; block];
+        for first in (0..count).step_by(block) {
+            let last = (first + block).min(count);
+            // What every entry of a column starts from: s‖y‖² − g, and no place for columns that are not there.
+            for (start, group) in starts.iter_mut().zip(first..last) {
+                for (lane, s) in start.iter_mut().enumerate() {
+                    let j = group * WIDTH + lane;
+                    *s = other.get(j).map_or(f64::INFINITY, |g| of_columns.squares[group][lane] - g);
+                }
+            }
+            for (rows, best) in groups.iter().zip(best.chunks_mut(WIDTH)) {
+                let columns = &of_columns.points;
+                dispatch(Strip {
+                    form: self.form,
+                    rows,
+                    columns,
+                    first,
+                    starts: &starts[..last - first],
+                    best,
+                });
+            }
+        }
+    }
+}
+
+/// Eight rows against some groups of columns.
+struct Strip<'a> {
+    form: Form,
+    rows: &'a [[f64; WIDTH]],
+    columns: &'a Packed,
+    first: usize,
+    starts: &'a [[f64; WIDTH]],
+    best: &'a mut [Best],
+}
+
+impl LaneOp for Strip<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let mut limits = limits_of(self.best);
+        for g in 0..self.starts.len() {
+            let group = self.columns.group(self.first + g);
+            let tile = if self.form.is_squared_euclidean() {
+                products(l, self.rows, group, &self.starts[g])
+            } else {
+                differences(l, self.form, self.rows, group, &self.starts[g])
+            };
+            let mut least = tile[0] - F64s::splat(l, limits[0]);
+            for i in 1..WIDTH {
+                least = least.min(tile[i] - F64s::splat(l, limits[i]));
+            }
+            let least = least.to_array();
+            let mut found = least[0];
+            for k in 1..WIDTH {
+                found = if least[k] < found { least[k] } else { found };
+            }
+            if found < 0.0 {
+                let mut values = [[0.0; WIDTH]; WIDTH];
+                for i in 0..WIDTH {
+                    tile[i].store(&mut values[i]);
+                }
+                take(self.best, &values, ((self.first + g) * WIDTH) as u32);
+                limits = limits_of(self.best);
+            }
+        }
+    }
+}
+
+/// The limits of eight rows; rows that are not there take nothing.
+#[inline(always)]
+fn limits_of(best: &[Best]) -> [f64; WIDTH] {
+    let mut limits = [-f64::MAX; WIDTH];
+    for i in 0..best.len() {
+        limits[i] = best[i].limit;
+    }
+    limits
+}
+
+/// Offers the entries of a tile to its rows.
+#[inline(never)]
+fn take(best: &mut [Best], values: &[[f64; WIDTH]; WIDTH], first: u32) {
+    for (best, values) in best.iter_mut().zip(values) {
+        for (k, &value) in values.iter().enumerate() {
+            best.offer(value, first + k as u32);
+        }
+    }
+}
+
+/// start_j + ⟨x_i, y_j⟩ for eight scaled x in the entries and eight y in the lanes.
+#[inline(always)]
+fn products<L: Lanes>(
+    l: L,
+    rows: &[[f64; WIDTH]],
+    columns: &[[f64; WIDTH]],
+    start: &[f64; WIDTH],
+) -> [F64s<L>; WIDTH] {
+    let mut sums = [F64s::load(l, start); WIDTH];
+    for k in 0..rows.len() {
+        let y = F64s::load(l, &columns[k]);
+        for i in 0..WIDTH {
+            sums[i] = y.mul_add(F64s::splat(l, rows[k][i]), sums[i]);
+        }
+    }
+    sums
+}
+
+/// start_j + c(x_i, y_j), from the differences of coordinates.
+#[inline(always)]
+fn differences<L: Lanes>(
+    l: L,
+    form: Form,
+    rows: &[[f64; WIDTH]],
+    columns: &[[f64; WIDTH]],
+    start: &[f64; WIDTH],
+) -> [F64s<L>; WIDTH] {
+    let mut sums = [F64s::splat(l, 0.0); WIDTH];
+    for k in 0..rows.len() {
+        let y = F64s::load(l, &columns[k]);
+        for i in 0..WIDTH {
+            let v = F64s::splat(l, rows[k][i]) - y;
+            match form.sum {
+                Sum::Squares => sums[i] = v.mul_add(v, sums[i]),
+                Sum::Absolute => sums[i] = sums[i] + v.abs(),
+                Sum::Largest => sums[i] = sums[i].max(v.abs()),
+            }
+        }
+    }
+    let (scale, start) = (F64s::splat(l, form.scale), F64s::load(l, start));
+    for i in 0..WIDTH {
+        let sum = match form.then {
+            Then::Root => sums[i].sqrt(),
+            Then::Square => sums[i] * sums[i],
+            Then::Same | Then::Power => sums[i],
+        };
+        sums[i] = sum.mul_add(scale, start);
+    }
+    sums
 }
 
 /// values −= potentials; returns the smallest.
 fn subtract(values: &mut [f64], potentials: &[f64]) -> f64 {
-    let mut least = [f64::INFINITY; 8];
-    let (whole, rest) = values.as_chunks_mut::<8>();
-    let (whole_g, rest_g) = potentials[..whole.len() * 8 + rest.len()].as_chunks::<8>();
-    for (v, g) in whole.iter_mut().zip(whole_g) {
-        for k in 0..8 {
-            v[k] -= g[k];
-            least[k] = if v[k] < least[k] { v[k] } else { least[k] };
-        }
-    }
-    let mut smallest = least.iter().copied().fold(f64::INFINITY, f64::min);
-    for (v, g) in rest.iter_mut().zip(rest_g) {
+    let mut least = f64::INFINITY;
+    for (v, g) in values.iter_mut().zip(potentials) {
         *v -= g;
-        smallest = smallest.min(*v);
+        least = if *v < least { *v } else { least };
     }
-    smallest
+    least
 }

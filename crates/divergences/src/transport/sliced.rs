@@ -3,9 +3,12 @@
 use super::line::{check_finite_costs, check_power};
 use super::staircase::{Ranked, climb};
 use super::{NormPower, cost::bounding_box};
+use crate::packed::{Packed, inner_products};
 use crate::{Axioms, Divergence};
+use measures::lanes::{LaneOp, Lanes, WIDTH, dispatch};
 use measures::{Empirical, Error, Functional, Measure, Points, Result, Seed, Variation, check_dim, parallel};
 use rand_distr::{Distribution, StandardNormal};
+use std::ops::Range;
 
 /// The sliced distance of order p ≥ 1 over L random directions,
 ///
@@ -33,6 +36,8 @@ use rand_distr::{Distribution, StandardNormal};
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlicedWasserstein {
     p: f64,
+    /// The power in which the distances along the lines are averaged.
+    average: f64,
     directions: Directions,
     rooted: bool,
 }
@@ -45,6 +50,9 @@ enum Directions {
 
 /// Directions worked on together: enough for every thread, few enough that their slopes are a small buffer.
 const BATCH: usize = 32;
+
+/// Directions that one task projects on and sorts along.
+const TOGETHER: usize = 8;
 
 /// Rows of points that one task adds up gradients for.
 const ROWS: usize = 1024;
@@ -59,7 +67,12 @@ impl SlicedWasserstein {
         if directions == 0 {
             return Err(Error::TooFew { what: "directions", at_least: 1, got: 0 });
         }
-        Ok(SlicedWasserstein { p, directions: Directions::Drawn { count: directions, seed }, rooted: true })
+        Ok(SlicedWasserstein {
+            p,
+            average: p,
+            directions: Directions::Drawn { count: directions, seed },
+            rooted: true,
+        })
     }
 
     /// The distance of order `p` over given directions, one a row, L×d; they are scaled to length one.
@@ -84,7 +97,36 @@ impl SlicedWasserstein {
             }
             row.iter_mut().for_each(|v| *v /= length);
         }
-        Ok(SlicedWasserstein { p, directions: Directions::Given(directions), rooted: true })
+        Ok(SlicedWasserstein { p, average: p, directions: Directions::Given(directions), rooted: true })
+    }
+
+    /// The same with the distances along the lines averaged in the power r instead of p: (L⁻¹ Σ_l W_p(θ_l)^r)^{1/r}. From
+    /// r = 1, the mean distance, it grows with r towards the largest, which [`MaxSliced`](super::MaxSliced) looks for.
+    ///
+    /// # Errors
+    /// r that is not in [1, ∞).
+    pub fn averaged_in(self, r: f64) -> Result<Self> {
+        if !(1.0..f64::INFINITY).contains(&r) {
+            return Err(Error::Parameter { what: "r", value: r, must: "at least 1 and finite" });
+        }
+        Ok(SlicedWasserstein { average: r, ..self })
+    }
+
+    /// W_p^r of a line from W_p^p.
+    fn raised(&self, power: f64) -> f64 {
+        if self.average == self.p { power } else { power.max(0.0).powf(self.average / self.p) }
+    }
+
+    /// The derivative of [`SlicedWasserstein::raised`]; at zero, a minimum, the subgradient 0.
+    fn slope(&self, power: f64) -> f64 {
+        let ratio = self.average / self.p;
+        if ratio == 1.0 {
+            1.0
+        } else if power > 0.0 {
+            ratio * power.powf(ratio - 1.0)
+        } else {
+            0.0
+        }
     }
 
     fn count(&self) -> usize {
@@ -94,7 +136,8 @@ impl SlicedWasserstein {
         }
     }
 
-    /// The same without the root: SW_p^p, which is convex along mixtures and, for p > 1, smooth in the points at μ = ν.
+    /// The same without the root, SW_p^p (or the mean of W_p^r): convex along mixtures and, for p > 1, smooth in the points
+    /// at μ = ν.
     pub fn powered(self) -> Self {
         SlicedWasserstein { rooted: false, ..self }
     }
@@ -114,22 +157,20 @@ impl SlicedWasserstein {
     }
 
     fn finish(&self, power: f64) -> f64 {
-        if self.rooted { power.powf(self.p.recip()) } else { power }
+        if self.rooted { power.powf(self.average.recip()) } else { power }
     }
 
     fn value_of(&self, mu: &Empirical, target: &Sliced<'_>) -> f64 {
         let needs_order = !(mu.is_uniform() && target.nu.is_uniform());
-        let total: f64 = parallel::map_blocks(self.count(), 1, |range| {
-            let l = range.start;
-            let x = ranked(mu, target.theta.row(l), needs_order);
-            let power = |y: &Ranked| x.mean_power(y, self.p);
-            match target.projected.get(l) {
-                Some(y) => power(y),
-                None => power(&ranked(target.nu, target.theta.row(l), needs_order)),
-            }
-        })
-        .into_iter()
-        .sum();
+        let x = Projector::new(mu);
+        let y = target.projected.is_empty().then(|| Projector::new(target.nu));
+        let powers = parallel::map_blocks(self.count(), TOGETHER, |lines| {
+            let x = x.ranked(&target.theta, lines.clone(), needs_order);
+            let fresh = y.as_ref().map(|y| y.ranked(&target.theta, lines.clone(), needs_order));
+            let y = fresh.as_deref().unwrap_or_else(|| &target.projected[lines]);
+            x.iter().zip(y).map(|(x, y)| self.raised(x.mean_power(y, self.p))).collect::<Vec<_>>()
+        });
+        let total: f64 = powers.iter().flatten().sum();
         self.finish(total / self.count() as f64)
     }
 
@@ -137,23 +178,27 @@ impl SlicedWasserstein {
         let (n, d) = (mu.len(), mu.dim());
         let cost = NormPower::new(2.0, self.p)?;
         let (mut total, mut potential, mut field) = (0.0, vec![0.0; n], Points::zeros(n, d));
+        let x = Projector::new(mu);
+        let y = (!target.has_order()).then(|| Projector::new(target.nu));
         for batch in parallel::blocks(self.count(), BATCH) {
-            let lines = parallel::map_blocks(batch.len(), 1, |k| {
-                let l = batch.start + k.start;
-                let x = ranked(mu, target.theta.row(l), true);
-                match target.projected.get(l) {
-                    Some(y) if y.has_order() => climb(&x, y, cost),
-                    _ => climb(&x, &ranked(target.nu, target.theta.row(l), true), cost),
-                }
+            let lines = parallel::map_blocks(batch.len(), TOGETHER, |part| {
+                let part = batch.start + part.start..batch.start + part.end;
+                let x = x.ranked(&target.theta, part.clone(), true);
+                let fresh = y.as_ref().map(|y| y.ranked(&target.theta, part.clone(), true));
+                let y = fresh.as_deref().unwrap_or_else(|| &target.projected[part]);
+                x.iter().zip(y).map(|(x, y)| climb(x, y, cost)).collect::<Vec<_>>()
             });
-            for line in &lines {
-                total += line.value;
-                potential.iter_mut().zip(&line.f).for_each(|(h, f)| *h += f);
+            let lines: Vec<_> = lines.into_iter().flatten().collect();
+            let scales: Vec<f64> = lines.iter().map(|line| self.slope(line.value)).collect();
+            for (line, scale) in lines.iter().zip(&scales) {
+                total += self.raised(line.value);
+                potential.iter_mut().zip(&line.f).for_each(|(h, f)| *h += scale * f);
             }
             parallel::fill_blocks(field.as_mut_slice(), d, ROWS, |rows, out| {
                 for (i, out) in rows.zip(out.chunks_exact_mut(d)) {
                     for (k, line) in lines.iter().enumerate() {
-                        let (slope, theta) = (line.slopes[i], target.theta.row(batch.start + k));
+                        let theta = target.theta.row(batch.start + k);
+                        let slope = scales[k] * line.slopes[i];
                         out.iter_mut().zip(theta).for_each(|(o, t)| *o += slope * t);
                     }
                 }
@@ -163,7 +208,7 @@ impl SlicedWasserstein {
         let power = total * mean;
         // d(P^{1/p}) = P^{1/p − 1} dP / p; at P = 0, a minimum, the subgradient 0.
         let scale = match self.rooted {
-            true if power > 0.0 => power.powf(self.p.recip() - 1.0) / self.p,
+            true if power > 0.0 => power.powf(self.average.recip() - 1.0) / self.average,
             true => 0.0,
             false => 1.0,
         };
@@ -213,7 +258,62 @@ pub(crate) fn ranked(mu: &Empirical, theta: &[f64], needs_order: bool) -> Ranked
     if needs_order {
         Ranked::new(&values, (!mu.is_uniform()).then(|| mu.weights()))
     } else {
-        Ranked::uniform_values(values)
+        Ranked::uniform_values(&values)
+    }
+}
+
+/// The atoms of a measure, in groups of eight, to be projected on eight directions at once.
+struct Projector<'a> {
+    mu: &'a Empirical,
+    points: Packed,
+}
+
+impl<'a> Projector<'a> {
+    fn new(mu: &'a Empirical) -> Self {
+        Projector { mu, points: Packed::new(mu.points()) }
+    }
+
+    /// The projections on some of the directions, sorted.
+    fn ranked(&self, theta: &Points, lines: Range<usize>, needs_order: bool) -> Vec<Ranked> {
+        let weights = (!self.mu.is_uniform()).then(|| self.mu.weights());
+        lines
+            .clone()
+            .step_by(WIDTH)
+            .flat_map(|start| {
+                let eight = start..(start + WIDTH).min(lines.end);
+                let mut values = vec![Vec::with_capacity(self.points.len() * WIDTH); eight.len()];
+                let directions: Vec<[f64; WIDTH]> = (0..theta.dim())
+                    .map(|k| std::array::from_fn(|i| theta.row((start + i).min(eight.end - 1))[k]))
+                    .collect();
+                dispatch(Project { points: &self.points, directions: &directions, out: &mut values });
+                values
+            })
+            .map(|mut values| {
+                values.truncate(self.mu.len());
+                if needs_order { Ranked::new(&values, weights) } else { Ranked::uniform_values(&values) }
+            })
+            .collect()
+    }
+}
+
+/// ⟨θ, x⟩ for all x and up to eight θ, summed over the coordinates in order.
+struct Project<'a> {
+    points: &'a Packed,
+    directions: &'a [[f64; WIDTH]],
+    out: &'a mut [Vec<f64>],
+}
+
+impl LaneOp for Project<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        for g in 0..self.points.len() {
+            let sums = inner_products(l, self.points.group(g), self.directions);
+            for i in 0..self.out.len() {
+                self.out[i].extend_from_slice(&sums[i].to_array());
+            }
+        }
     }
 }
 
@@ -228,6 +328,11 @@ impl<'a> Sliced<'a> {
     fn new(nu: &'a Empirical, divergence: &SlicedWasserstein) -> Result<Self> {
         Ok(Sliced { nu, theta: divergence.directions(nu.dim())?, projected: Vec::new() })
     }
+
+    /// Whether the projections are known, with their order.
+    fn has_order(&self) -> bool {
+        self.projected.first().is_some_and(Ranked::has_order)
+    }
 }
 
 impl Divergence for SlicedWasserstein {
@@ -236,12 +341,12 @@ impl Divergence for SlicedWasserstein {
             non_negative: true,
             identity: true,
             symmetry: true,
-            triangle_power: Some(if self.rooted { 1.0 } else { self.p.recip() }),
+            triangle_power: Some(if self.rooted { 1.0 } else { self.average.recip() }),
             permutation: true,
             atom_splitting: true,
             translation: true,
-            scaling_degree: Some(if self.rooted { 1.0 } else { self.p }),
-            convex: !self.rooted || self.p == 1.0,
+            scaling_degree: Some(if self.rooted { 1.0 } else { self.average }),
+            convex: self.p == 1.0 || (!self.rooted && self.average >= self.p),
             continuous_in_points: true,
             continuous_in_weights: true,
             ..Axioms::default()
@@ -262,8 +367,9 @@ impl Divergence for SlicedWasserstein {
     fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {
         let mut sliced = Sliced::new(target, self)?;
         let theta = &sliced.theta;
-        sliced.projected =
-            parallel::map_blocks(self.count(), 1, |range| ranked(target, theta.row(range.start), true));
+        let points = Projector::new(target);
+        let lines = parallel::map_blocks(self.count(), TOGETHER, |part| points.ranked(theta, part, true));
+        sliced.projected = lines.into_iter().flatten().collect();
         Ok(Box::new(TowardSliced { divergence: self, target: sliced }))
     }
 }
@@ -321,6 +427,36 @@ mod tests {
             }
             check_variation(&sliced, &cloud(7, 3, 1, true), &cloud(9, 3, 2, true), 1e-6);
             check_points(&sliced, &cloud(6, 2, 1, false), &cloud(6, 2, 2, false), 1e-6);
+        }
+    }
+
+    #[test]
+    fn other_averages_of_the_same_lines() {
+        let (mu, nu) = (cloud(30, 3, 1, true), cloud(20, 3, 2, true));
+        let theta = directions(3, 11, Seed::new(4)).unwrap();
+        for p in [1.0, 2.0] {
+            let line = |l: usize| {
+                let on = SlicedWasserstein::along(p, theta.select(&[l])).unwrap();
+                on.value(&mu, &nu).unwrap()
+            };
+            let mut last = 0.0;
+            for r in [1.0, 1.5, 2.0, 8.0, 64.0] {
+                let sliced = SlicedWasserstein::along(p, theta.clone()).unwrap().averaged_in(r).unwrap();
+                let want = ((0..11).map(|l| line(l).powf(r)).sum::<f64>() / 11.0).powf(1.0 / r);
+                let got = sliced.value(&mu, &nu).unwrap();
+                assert!((got - want).abs() < 1e-12 && got >= last, "{got}, {want}, {last}");
+                last = got;
+                let small = (cloud(7, 3, 1, true), cloud(6, 3, 2, true));
+                check_variation(&sliced, &small.0, &small.1, 1e-6);
+                if r <= 2.0 {
+                    check_variation(&sliced.powered(), &small.0, &small.1, 1e-6);
+                }
+            }
+            assert!(last < (0..11).map(line).fold(0.0, f64::max));
+        }
+        let sliced = SlicedWasserstein::new(2.0, 5, Seed::new(3)).unwrap();
+        for bad in [0.5, f64::NAN, f64::INFINITY] {
+            assert!(matches!(sliced.clone().averaged_in(bad), Err(Error::Parameter { what: "r", .. })));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The monotone coupling of two sorted lists of atoms: the north-west corner rule and its potentials.
 
 use super::cost::{NormPower, raise};
-use super::order::{ascending, sorted};
+use crate::radix::{order, sorted};
 use measures::Empirical;
 
 /// Atoms on the line in ascending order.
@@ -22,7 +22,7 @@ impl Ranked {
     /// As [`Ranked::of`] without the order, which costs less to sort, when neither side has weights.
     pub(crate) fn values_of(mu: &Empirical, other_is_uniform: bool) -> Self {
         if mu.is_uniform() && other_is_uniform {
-            Ranked { values: sorted(mu.points().as_slice().to_vec()), order: Vec::new(), weights: None }
+            Ranked { values: sorted(mu.points().as_slice()), order: Vec::new(), weights: None }
         } else {
             Ranked::of(mu)
         }
@@ -30,7 +30,7 @@ impl Ranked {
 
     /// Atoms at `values`, of these weights or of equal ones.
     pub(crate) fn new(values: &[f64], weights: Option<&[f64]>) -> Self {
-        let order = ascending(values);
+        let order = order(values);
         Ranked {
             values: order.iter().map(|&i| values[i]).collect(),
             weights: weights.map(|w| order.iter().map(|&i| w[i]).collect()),
@@ -39,7 +39,7 @@ impl Ranked {
     }
 
     /// Atoms of equal weight at `values`, whose order is not asked for.
-    pub(crate) fn uniform_values(values: Vec<f64>) -> Self {
+    pub(crate) fn uniform_values(values: &[f64]) -> Self {
         Ranked { values: sorted(values), order: Vec::new(), weights: None }
     }
 

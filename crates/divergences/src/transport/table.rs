@@ -28,23 +28,23 @@ pub(crate) enum Side {
 
 /// How a cost is evaluated in lanes: sum or maximum over the coordinates, then a power.
 #[derive(Debug, Clone, Copy)]
-struct Form {
-    sum: Sum,
-    then: Then,
-    scale: f64,
+pub(crate) struct Form {
+    pub(crate) sum: Sum,
+    pub(crate) then: Then,
+    pub(crate) scale: f64,
     /// The exponent that [`Then::Power`] raises the sum to.
     exponent: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sum {
+pub(crate) enum Sum {
     Squares,
     Absolute,
     Largest,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
+pub(crate) enum Then {
     Same,
     Root,
     Square,
@@ -52,6 +52,12 @@ enum Then {
 }
 
 impl Form {
+    /// s‖x − y‖², whose sums over pairs are products of matrices.
+    #[inline(always)]
+    pub(crate) fn is_squared_euclidean(self) -> bool {
+        self.sum == Sum::Squares && self.then == Then::Same
+    }
+
     fn of(cost: NormPower) -> Option<Form> {
         let (sum, exponent) = if cost.norm() == 2.0 {
             (Sum::Squares, 0.5 * cost.power())
@@ -98,6 +104,11 @@ impl<'a> Table<'a> {
     /// The two clouds and the cost.
     pub(crate) fn parts(&self) -> (&'a Points, &'a Points, &'a dyn Cost) {
         (self.x, self.y, self.cost)
+    }
+
+    /// How the cost is evaluated in lanes, if it is.
+    pub(crate) fn form(&self) -> Option<Form> {
+        self.form
     }
 
     /// The number of rows.
