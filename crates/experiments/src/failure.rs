@@ -21,6 +21,12 @@ pub enum Failure {
     /// The data do not fit what was asked for.
     #[error(transparent)]
     Measures(#[from] measures::Error),
+    /// A flow is not defined where it was asked for.
+    #[error(transparent)]
+    Flows(#[from] flows::Error),
+    /// A flow did not come to its end.
+    #[error(transparent)]
+    Unfinished(#[from] flows::ode::Unfinished),
     /// An argument of the command line is wrong.
     #[error("{0}")]
     Usage(String),

@@ -96,6 +96,10 @@ impl Entry {
 pub fn all() -> Vec<Entry> {
     vec![
         Entry::of::<runs::Fig1>(),
+        Entry::of::<runs::Saddle>(),
+        Entry::of::<runs::TwoSample>(),
+        Entry::of::<runs::OtLatent>(),
+        Entry::of::<runs::Spectrum>(),
         Entry::of::<runs::Learn>(),
         Entry::of::<runs::Sample>(),
         Entry::of::<runs::Compare>(),

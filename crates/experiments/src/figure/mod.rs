@@ -4,10 +4,12 @@
 //! together: colours that follow the reader's theme (style classes in place of fixed colours), clouds of many thousand
 //! points in few bytes (one path, not one element a point), and panels that a page may lay out anew on a narrow screen.
 
+mod animation;
 mod palette;
 mod scale;
 pub(crate) mod svg;
 
+pub use animation::Animation;
 pub use palette::Color;
 pub(crate) use palette::style;
 pub use scale::Scale;

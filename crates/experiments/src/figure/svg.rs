@@ -89,6 +89,12 @@ pub(super) fn fragment(panel: &Panel, count: usize) -> String {
     out
 }
 
+/// The paths of several clouds in the frame of one panel, which stands alone.
+pub(super) fn frames<'a>(panel: &Panel, clouds: impl Iterator<Item = &'a [(f64, f64)]>) -> Vec<String> {
+    let plot = layout(panel, size(panel, 1));
+    clouds.map(|cloud| dots(cloud.iter().map(|&(x, y)| (plot.x.pixel(x), plot.y.pixel(y))))).collect()
+}
+
 /// The pixel frame of a panel's data.
 struct Plot {
     x: Frame,
@@ -255,8 +261,11 @@ fn mark(series: &Series, plot: &Plot, out: &mut String) {
 
 /// The attributes in which a line differs from a solid one of usual width. A wide line lets what it lies under be seen.
 fn look(dash: Dash, width: f64) -> String {
-    let wide =
-        if width > 2.0 { format!(" style=\"stroke-width:{width};opacity:.6\"") } else { String::new() };
+    let wide = match width {
+        w if w > 2.0 => format!(" style=\"stroke-width:{w};opacity:.6\""),
+        w if w < 2.0 => format!(" style=\"stroke-width:{w}\""),
+        _ => String::new(),
+    };
     format!("{}{wide}", pattern(dash))
 }
 

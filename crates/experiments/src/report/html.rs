@@ -1,8 +1,8 @@
 //! `report.html`: one page that needs nothing else, readable on a phone, on paper, on white and on dark ground.
 
-use super::write::{csv_path, svg_path};
+use super::write::{animation_csv, figure_csv, svg_path, table_csv};
 use super::{Cell, Circumstances, Report};
-use crate::figure::{number, style};
+use crate::figure::{Animation, number, style};
 use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 
@@ -17,11 +17,13 @@ struct Page<'a> {
     claims: Vec<PageClaim<'a>>,
     held: usize,
     figures: Vec<PageFigure<'a>>,
+    animations: Vec<PageAnimation<'a>>,
     tables: Vec<PageTable<'a>>,
     artifacts: Vec<(String, &'a str)>,
     style: String,
     config: String,
     wall: String,
+    json: String,
 }
 
 #[derive(Serialize)]
@@ -31,12 +33,27 @@ struct PageFigure<'a> {
     legend: String,
     panels: Vec<String>,
     svg: String,
+    file: String,
+    csv: String,
+}
+
+#[derive(Serialize)]
+struct PageAnimation<'a> {
+    title: &'a str,
+    caption: &'a str,
+    panel: String,
+    /// Labels and paths of the frames, as JSON that may stand in a script element.
+    frames: String,
+    last: usize,
+    last_label: String,
+    file: String,
     csv: String,
 }
 
 #[derive(Serialize)]
 struct PageTable<'a> {
     title: &'a str,
+    file: String,
     columns: &'a [String],
     rows: Vec<Vec<PageCell>>,
     csv: String,
@@ -59,14 +76,21 @@ struct PageClaim<'a> {
 }
 
 /// The page.
-pub(super) fn page(report: &Report, about: &Circumstances) -> String {
+pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String {
     let figures: Vec<PageFigure<'_>> = report
         .figures
         .iter()
         .map(|figure| {
             let (panels, legend) = figure.to_fragments();
-            let (svg, csv) = (link(&svg_path(&figure.name)), link(&csv_path(&figure.name)));
-            PageFigure { title: &figure.title, caption: &figure.caption, legend, panels, svg, csv }
+            PageFigure {
+                title: &figure.title,
+                caption: &figure.caption,
+                legend,
+                panels,
+                svg: link(&svg_path(&figure.name)),
+                file: format!("{}.csv", figure.name),
+                csv: data_uri("text/csv", &figure_csv(figure)),
+            }
         })
         .collect();
     let tables: Vec<PageTable<'_>> = report
@@ -74,9 +98,10 @@ pub(super) fn page(report: &Report, about: &Circumstances) -> String {
         .iter()
         .map(|table| PageTable {
             title: &table.title,
+            file: format!("{}.csv", table.name),
             columns: &table.columns,
             rows: table.rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
-            csv: link(&csv_path(&table.name)),
+            csv: data_uri("text/csv", &table_csv(table)),
         })
         .collect();
     let claims: Vec<PageClaim<'_>> = report
@@ -96,11 +121,13 @@ pub(super) fn page(report: &Report, about: &Circumstances) -> String {
         claims,
         held: report.claims.iter().filter(|claim| claim.holds).count(),
         figures,
+        animations: report.animations.iter().map(animation).collect(),
         tables,
         artifacts: report.artifacts.iter().map(|a| (link(&a.path), a.about.as_str())).collect(),
         style: style(".chart "),
         config: serde_json::to_string_pretty(&about.config).unwrap_or_default(),
         wall: duration(about.wall_seconds),
+        json: data_uri("application/json", json.as_bytes()),
     };
     let mut environment = Environment::new();
     environment.add_template("page.html", TEMPLATE).expect("the template is sound");
@@ -114,6 +141,38 @@ fn cell(cell: &Cell) -> PageCell {
         Cell::Text(text) => PageCell { text: text.clone(), key: text.clone(), numeric: false },
         Cell::Empty(()) => PageCell { text: "–".into(), key: String::new(), numeric: true },
     }
+}
+
+fn animation(animation: &Animation) -> PageAnimation<'_> {
+    let (panel, paths) = animation.to_fragment();
+    let labels = animation.labels();
+    let frames = serde_json::json!({ "labels": labels, "paths": paths });
+    PageAnimation {
+        title: &animation.title,
+        caption: &animation.caption,
+        panel,
+        // Nothing in it may end the script element.
+        frames: frames.to_string().replace('<', "\\u003c"),
+        last: labels.len().saturating_sub(1),
+        last_label: labels.last().copied().unwrap_or_default().to_owned(),
+        file: format!("{}.csv", animation.name),
+        csv: data_uri("text/csv", &animation_csv(animation)),
+    }
+}
+
+/// The bytes themselves as a link, so that the page can be moved alone (RFC 2397, base 64 of RFC 4648).
+fn data_uri(mime: &str, bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = format!("data:{mime};charset=utf-8;base64,");
+    for three in bytes.chunks(3) {
+        let byte = |k: usize| u32::from(three.get(k).copied().unwrap_or(0));
+        let word = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for k in 0..4 {
+            let digit = char::from(DIGITS[(word >> (18 - 6 * k) & 63) as usize]);
+            out.push(if k <= three.len() { digit } else { '=' });
+        }
+    }
+    out
 }
 
 /// A path inside the report's folder as a link: separators of the web, special characters encoded.
@@ -149,6 +208,15 @@ fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_become_links() {
+        // RFC 4648, section 10.
+        let base =
+            |text: &str| data_uri("a/b", text.as_bytes()).split_off("data:a/b;charset=utf-8;base64,".len());
+        let found = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(base);
+        assert_eq!(found, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
+    }
 
     #[test]
     fn links_and_times() {

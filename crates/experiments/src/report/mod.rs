@@ -10,7 +10,7 @@ pub use terminal::summary;
 pub use versions::{Machine, Versions};
 pub use write::write;
 
-use crate::figure::Figure;
+use crate::figure::{Animation, Figure};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -187,6 +187,7 @@ pub struct Report {
     pub(crate) claims: Vec<Claim>,
     pub(crate) tables: Vec<Table>,
     pub(crate) figures: Vec<Figure>,
+    pub(crate) animations: Vec<Animation>,
     pub(crate) artifacts: Vec<Artifact>,
 }
 
@@ -217,6 +218,12 @@ impl Report {
     /// Adds a figure.
     pub fn figure(&mut self, figure: Figure) -> &mut Self {
         self.figures.push(figure);
+        self
+    }
+
+    /// Adds an animation.
+    pub fn animation(&mut self, animation: Animation) -> &mut Self {
+        self.animations.push(animation);
         self
     }
 

@@ -1,6 +1,7 @@
 //! The files of a report.
 
 use super::{Artifact, Cell, Circumstances, Claim, Report, Table, html};
+use crate::figure::{Animation, Figure};
 use crate::files::{WriteError, write_atomic};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ struct Document<'a> {
     notes: &'a [String],
     tables: &'a [Table],
     figures: Vec<FigureEntry<'a>>,
+    animations: Vec<AnimationEntry<'a>>,
     artifacts: &'a [Artifact],
     command: &'a str,
     config: &'a serde_json::Value,
@@ -36,6 +38,15 @@ struct FigureEntry<'a> {
     csv: PathBuf,
 }
 
+#[derive(Serialize)]
+struct AnimationEntry<'a> {
+    name: &'a str,
+    title: &'a str,
+    caption: &'a str,
+    frames: usize,
+    csv: PathBuf,
+}
+
 /// Writes `report.json`, `report.html`, `figures/*.svg` and `series/*.csv` into `dir`, each file whole or not at all;
 /// `report.json` comes last, so that where it is, all is. Returns the path of `report.html`.
 ///
@@ -49,23 +60,27 @@ pub fn write(dir: &Path, report: &Report, about: &Circumstances) -> Result<PathB
     if !report.figures.is_empty() {
         make("figures")?;
     }
-    if !report.figures.is_empty() || !report.tables.is_empty() {
+    if !(report.figures.is_empty() && report.tables.is_empty() && report.animations.is_empty()) {
         make("series")?;
     }
     for figure in &report.figures {
         let svg = figure.to_svg();
         write_atomic(&dir.join(svg_path(&figure.name)), |out| out.write_all(svg.as_bytes()))?;
-        let head = ["panel", "series", "x", "y", "x2", "y2"].map(String::from);
-        write_rows(&dir.join(csv_path(&figure.name)), std::iter::once(head).chain(figure.to_csv()))?;
+        let csv = figure_csv(figure);
+        write_atomic(&dir.join(csv_path(&figure.name)), |out| out.write_all(&csv))?;
+    }
+    for animation in &report.animations {
+        let csv = animation_csv(animation);
+        write_atomic(&dir.join(csv_path(&animation.name)), |out| out.write_all(&csv))?;
     }
     for table in &report.tables {
-        let rows = table.rows.iter().map(|row| row.iter().map(cell_text).collect());
-        write_rows(&dir.join(csv_path(&table.name)), std::iter::once(table.columns.clone()).chain(rows))?;
+        let csv = table_csv(table);
+        write_atomic(&dir.join(csv_path(&table.name)), |out| out.write_all(&csv))?;
     }
-    let page = html::page(report, about);
+    let json = to_json(report, about);
+    let page = html::page(report, about, &json);
     let page_path = dir.join("report.html");
     write_atomic(&page_path, |out| out.write_all(page.as_bytes()))?;
-    let json = to_json(report, about);
     write_atomic(&dir.join("report.json"), |out| out.write_all(json.as_bytes()))?;
     Ok(page_path)
 }
@@ -88,6 +103,17 @@ fn to_json(report: &Report, about: &Circumstances) -> String {
                 caption: &f.caption,
                 svg: svg_path(&f.name),
                 csv: csv_path(&f.name),
+            })
+            .collect(),
+        animations: report
+            .animations
+            .iter()
+            .map(|a| AnimationEntry {
+                name: &a.name,
+                title: &a.title,
+                caption: &a.caption,
+                frames: a.labels().len(),
+                csv: csv_path(&a.name),
             })
             .collect(),
         artifacts: &report.artifacts,
@@ -121,16 +147,32 @@ fn cell_text(cell: &Cell) -> String {
     }
 }
 
-fn write_rows<R, S>(path: &Path, rows: impl Iterator<Item = R>) -> Result<(), WriteError>
+/// Every number drawn.
+pub(super) fn figure_csv(figure: &Figure) -> Vec<u8> {
+    let head = ["panel", "series", "x", "y", "x2", "y2"].map(String::from);
+    rows(std::iter::once(head).chain(figure.to_csv()))
+}
+
+/// Every point of every frame.
+pub(super) fn animation_csv(animation: &Animation) -> Vec<u8> {
+    let head = ["frame", "x", "y"].map(String::from);
+    rows(std::iter::once(head).chain(animation.to_csv()))
+}
+
+/// The table as it is, with all digits.
+pub(super) fn table_csv(table: &Table) -> Vec<u8> {
+    let body = table.rows.iter().map(|row| row.iter().map(cell_text).collect());
+    rows(std::iter::once(table.columns.clone()).chain(body))
+}
+
+fn rows<R, S>(rows: impl Iterator<Item = R>) -> Vec<u8>
 where
     R: IntoIterator<Item = S>,
     S: AsRef<[u8]>,
 {
-    write_atomic(path, |out| {
-        let mut writer = csv::Writer::from_writer(out);
-        for row in rows {
-            writer.write_record(row)?;
-        }
-        writer.flush()
-    })
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).expect("rows of one length go into memory");
+    }
+    writer.into_inner().expect("memory takes what is written")
 }
