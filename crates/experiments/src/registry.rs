@@ -96,8 +96,10 @@ impl Entry {
 pub fn all() -> Vec<Entry> {
     vec![
         Entry::of::<runs::Fig1>(),
+        Entry::of::<runs::Guarantees>(),
         Entry::of::<runs::Saddle>(),
         Entry::of::<runs::TwoSample>(),
+        Entry::of::<runs::Repulsion>(),
         Entry::of::<runs::OtLatent>(),
         Entry::of::<runs::Spectrum>(),
         Entry::of::<runs::Learn>(),

@@ -50,7 +50,7 @@ fn ot_latent() {
 
 #[test]
 fn two_sample() {
-    holds("two_sample", 6, &["dims=[1,6]", "sizes=[20,120]", "trials=30", "permutations=39"]);
+    holds("two_sample", 6, &["dims=[1,6]", "sizes=[20,200]", "trials=30", "permutations=39"]);
     refuses("two_sample", "sizes=[30]", "sizes");
     refuses("two_sample", "level=0.001", "level");
 }
@@ -59,4 +59,15 @@ fn two_sample() {
 fn spectrum() {
     holds("spectrum", 12, &["cells=800", "steps=1000", "quantiles=100"]);
     refuses("spectrum", "start=[[1,0,1.5]]", "start");
+}
+
+#[test]
+fn guarantees() {
+    holds("guarantees", 15, &["trials=50", "steps=1500", "particles=12", "starts=40"]);
+}
+
+#[test]
+fn repulsion() {
+    holds("repulsion", 9, &["particles=[16,100]", "repetitions=3", "steps=800", "reference=2000"]);
+    refuses("repulsion", "particles=[2]", "particles");
 }
