@@ -141,6 +141,10 @@ impl Sinkhorn {
     pub(crate) fn check(&self, largest: f64) -> Result<()> {
         check_positive("epsilon", self.epsilon)?;
         check_positive("tolerance", self.tolerance)?;
+        if self.epsilon < 1e-300 {
+            let must = "at least 1e-300: rescale the cost";
+            return Err(Error::Parameter { what: "epsilon", value: self.epsilon, must });
+        }
         if self.epsilon < LEAST_EPSILON * largest {
             let must = "at least 1e-12 of the largest cost; use the exact solver below";
             return Err(Error::Parameter { what: "epsilon", value: self.epsilon, must });

@@ -94,9 +94,16 @@ fn columns_of(points: &Points) -> Vec<f64> {
     columns
 }
 
+/// Whether squares of differences neither overflow nor vanish: else lengths take more care than lanes do.
+fn fits(x: &Points, y: &Points) -> bool {
+    let (low, high) = bounding_box(x, y);
+    let square: f64 = low.iter().zip(&high).map(|(l, h)| (h - l) * (h - l)).sum();
+    square == 0.0 && low == high || (1e-250..1e290).contains(&square)
+}
+
 impl<'a> Table<'a> {
     pub(crate) fn new(cost: &'a dyn Cost, x: &'a Points, y: &'a Points) -> Self {
-        let form = cost.norm_power().and_then(Form::of);
+        let form = cost.norm_power().and_then(Form::of).filter(|form| form.sum != Sum::Squares || fits(x, y));
         let columns = |points| if form.is_some() { columns_of(points) } else { Vec::new() };
         Table { cost, x, y, x_columns: columns(x), y_columns: columns(y), form }
     }
