@@ -1,10 +1,12 @@
 //! What a method with a density must satisfy: it integrates to one, its map is undone, and what it loses against the
 //! entropy of the target is positive and small.
 
-use measures::{Density, Diffeo, Measure, Points, Sample, Seed, zoo::GaussianMixture};
+use measures::{Density, Diffeo, Points, Sample, Seed, zoo::GaussianMixture};
 use models::methods::{self, density};
-use models::{Draws, Generator, Method, NormalisingFlow, Status, TrainConfig, Trainer, Watch};
+use models::nets::FieldConfig;
+use models::{Draws, FlowModel, Generator, Method, NormalisingFlow, Status, TrainConfig, Trainer, Watch};
 use serde_json::json;
+use std::path::Path;
 
 /// Three modes of which none can be had by an affine map.
 fn target() -> GaussianMixture {
@@ -40,16 +42,24 @@ fn gap(model: &dyn Generator, target: &GaussianMixture) -> (f64, f64) {
 #[test]
 fn densities_integrate_to_one_and_come_near_the_entropy() {
     let draws = Draws::new(target(), "three modes");
-    for (name, most) in [("realnvp", 0.15), ("spline", 0.1), ("autoregressive", 0.2)] {
+    for (name, most) in [("realnvp", 0.15), ("spline", 0.1), ("autoregressive", 0.2), ("cnf", 0.25)] {
         let method = methods::by_name(name).unwrap();
         let mut config = method.default_config();
-        config["widths"] = json!([32, 32]);
+        let mut steps = 300;
+        if name == "cnf" {
+            config["net"]["widths"] = json!([32, 32]);
+            config["train_solver"]["steps"] = json!(4);
+            steps = 150;
+        } else {
+            config["widths"] = json!([32, 32]);
+        }
         config["batch"] = json!(256);
         config["optim"]["lr"] = json!(3e-3);
-        let mut run = method.start(&config, train(300), &draws).unwrap();
+        let mut run = method.start(&config, train(steps), &draws).unwrap();
         assert_eq!(run.run(&mut Watch::default()).unwrap().status, Status::Finished);
         let model = run.generator().unwrap();
-        let total = integral(&*model, 9.0, 600);
+        let cells = if name == "cnf" { 250 } else { 600 };
+        let total = integral(&*model, 9.0, cells);
         assert!((total - 1.0).abs() < 1e-3, "{name}: {total}");
         let (gap, error) = gap(&*model, &target());
         assert!(gap > -5.0 * error && gap < most, "{name}: {gap} ± {error}");
@@ -66,30 +76,33 @@ fn densities_integrate_to_one_and_come_near_the_entropy() {
 }
 
 /// After training, in single precision and in the coordinates of the data.
-fn undone<M: Method>(config: M::Config) {
+fn undone<M: Method, D: Diffeo>(config: M::Config, load: fn(&Path) -> models::Result<D>) -> D {
     let draws = Draws::new(target(), "three modes");
-    let mut run = Trainer::<M>::new(config, train(150), &draws).unwrap();
+    let mut run = Trainer::<M>::new(config, train(120), &draws).unwrap();
     let _ = run.run(&mut Watch::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     run.generator().unwrap().save(&path).unwrap();
-    let flow = NormalisingFlow::load(&path).unwrap();
-    let x = target().sample(5000, &mut Seed::new(8).rng());
+    let flow = load(&path).unwrap();
+    let x = target().sample(3000, &mut Seed::new(8).rng());
     let (z, down) = flow.inverse_with_log_det(&x).unwrap();
     let (back, up) = flow.apply_with_log_det(&z).unwrap();
     let worst = back.as_slice().iter().zip(x.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-5, "{}: {worst}", M::NAME);
     let worst = up.iter().zip(down).map(|(a, b)| (a + b).abs()).fold(0.0, f64::max);
     assert!(worst < 1e-4, "{}: {worst}", M::NAME);
-    assert_eq!(Measure::dim(&flow), 2);
-    // the score is the gradient of the log-density
-    let x = x.select(&[0, 1, 2]);
-    let score = measures::Score::score(&flow, &x).unwrap();
+    assert_eq!(flow.dim_in(), 2);
+    flow
+}
+
+fn score_is_the_gradient(flow: &NormalisingFlow) {
+    let x = target().sample(3, &mut Seed::new(8).rng());
+    let score = measures::Score::score(flow, &x).unwrap();
     for k in 0..2 {
         let moved = |h: f64| {
             let mut y = x.clone();
             y.rows_mut().for_each(|row| row[k] += h);
-            Density::log_density(&flow, &y).unwrap()
+            Density::log_density(flow, &y).unwrap()
         };
         let (plus, minus) = (moved(1e-2), moved(-1e-2));
         for i in 0..3 {
@@ -102,9 +115,16 @@ fn undone<M: Method>(config: M::Config) {
 
 #[test]
 fn maps_are_undone_to_single_precision() {
-    undone::<density::RealNvp>(density::RealNvpConfig::default());
-    undone::<density::Spline>(density::SplineConfig::default());
-    undone::<density::Autoregressive>(density::AutoregressiveConfig::default());
+    let load = NormalisingFlow::load;
+    let flows = [
+        undone::<density::RealNvp, _>(density::RealNvpConfig::default(), load),
+        undone::<density::Spline, _>(density::SplineConfig::default(), load),
+        undone::<density::Autoregressive, _>(density::AutoregressiveConfig::default(), load),
+    ];
+    flows.iter().for_each(score_is_the_gradient);
+    let small = FieldConfig { widths: vec![32, 32], ..FieldConfig::default() };
+    let config = density::CnfConfig { net: small, batch: 128, ..density::CnfConfig::default() };
+    undone::<density::Cnf, _>(config, FlowModel::load);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A learned velocity and the map it integrates to.
 
-use crate::checkpoint::{Header, Record};
+use crate::checkpoint::{self, Content, Header, Record};
 use crate::error::{Error, Result};
 use crate::generators::{Generator, SolverConfig, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
@@ -75,6 +75,16 @@ impl FlowModel {
     /// d.
     pub fn dim(&self) -> usize {
         self.about.scaler.dim()
+    }
+
+    /// Loads a model that a flow method saved.
+    ///
+    /// # Errors
+    /// As [`load`](crate::load()); the file holds a model of another type.
+    pub fn load(path: &Path) -> Result<Self> {
+        let (header, record) = checkpoint::read(path)?;
+        header.expect(path, Content::Generator, Some(FlowModel::NAME))?;
+        FlowModel::from_file(&header, &record, path)
     }
 
     /// What the model is, besides its parameters.

@@ -4,11 +4,10 @@ use crate::error::{Error, Result};
 use crate::generators::normalising::standard_normal;
 use crate::generators::{BLOCK, FlowModel};
 use crate::guard::guard;
-use crate::tensor::{to_tensor, values};
+use crate::tensor::{to_points, to_tensor, values};
 use flows::ode::Ode;
 use flows::{Clock, FieldError, State, VelocityField};
-use measures::Points;
-use std::ops::Range;
+use measures::{Diffeo, Points};
 use tch::{Kind, Tensor};
 
 /// Points x (n×d) with a number each (n) that changes along with them.
@@ -184,19 +183,72 @@ impl FlowModel {
             let why = "this model starts from data, whose density is not known";
             return Err(Error::Undefined { what: "log_density", why });
         }
+        let (kind, device) = self.params.options();
         let volume = self.about().scaler.log_volume();
         let ode = self.about().solver.ode()?;
-        let (kind, device) = self.params.options();
-        let mut log = Vec::with_capacity(x.len());
-        for start in (0..x.len()).step_by(BLOCK) {
-            let rows: Range<usize> = start..(start + BLOCK).min(x.len());
-            let block = self.about().scaler.standardise(x.select(&rows.collect::<Vec<_>>()));
-            log.extend(guard(|| {
-                let block = to_tensor(&block, kind, device)?;
-                values(&self.log_prob(&block, &ode, &Divergence::Exact, false)?)
-            })?);
-        }
-        log.iter_mut().for_each(|l| *l -= volume);
-        Ok(log)
+        let blocks = blocks(&self.about().scaler.standardise(x.clone()), |block| {
+            values(&self.log_prob(&to_tensor(block, kind, device)?, &ode, &Divergence::Exact, false)?)
+        })?;
+        Ok(blocks.into_iter().flatten().map(|log| log - volume).collect())
     }
+
+    /// Points of standard coordinates carried from noise to data or back, and the logarithm of the determinant of that map.
+    fn carry_with_log_det(&self, x: &Points, backward: bool) -> Result<(Points, Vec<f64>)> {
+        let (kind, device) = self.params.options();
+        let (from, to) = self.span();
+        let (from, to) = if backward { (to, from) } else { (from, to) };
+        let ode = self.about().solver.ode()?;
+        let field = Carrying { model: self, divergence: &Divergence::Exact, graph: false };
+        let parts = blocks(x, |block| {
+            let x = to_tensor(block, kind, device)?;
+            let log = x.f_new_zeros([x.size()[0]], (kind, device))?;
+            let end = ode.solve_batch(&field, &Carried { x, log }, from, to)?.finished()?;
+            Ok((to_points(&end.x)?.into_vec(), values(&end.log)?))
+        })?;
+        let (coords, logs): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok((Points::from_raw(x.dim(), coords.concat()), logs.concat()))
+    }
+}
+
+/// Works through the rows in blocks that bound memory.
+fn blocks<T>(x: &Points, work: impl Fn(&Points) -> Result<T>) -> Result<Vec<T>> {
+    let block = |start: usize| {
+        let rows: Vec<usize> = (start..(start + BLOCK).min(x.len())).collect();
+        guard(|| work(&x.select(&rows)))
+    };
+    (0..x.len()).step_by(BLOCK).map(block).collect()
+}
+
+/// From noise to data; the starting points of a model that starts from a measure are in that measure's coordinates.
+impl Diffeo for FlowModel {
+    fn apply_with_log_det(&self, z: &Points) -> measures::Result<(Points, Vec<f64>)> {
+        measures::check_dim("points", self.dim(), z.dim())?;
+        let (about, mut volume) = (self.about(), self.about().scaler.log_volume());
+        let mut z = z.clone();
+        if let Some(start) = &about.start {
+            z = start.standardise(z);
+            volume -= start.log_volume();
+        }
+        let (x, mut log_det) = solved(self.carry_with_log_det(&z, false))?;
+        log_det.iter_mut().for_each(|l| *l += volume);
+        Ok((about.scaler.restore(x), log_det))
+    }
+
+    fn inverse_with_log_det(&self, x: &Points) -> measures::Result<(Points, Vec<f64>)> {
+        measures::check_dim("points", self.dim(), x.dim())?;
+        let (about, mut volume) = (self.about(), self.about().scaler.log_volume());
+        let (mut z, mut log_det) =
+            solved(self.carry_with_log_det(&about.scaler.standardise(x.clone()), true))?;
+        if let Some(start) = &about.start {
+            z = start.restore(z);
+            volume -= start.log_volume();
+        }
+        log_det.iter_mut().for_each(|l| *l -= volume);
+        Ok((z, log_det))
+    }
+}
+
+fn solved<T>(result: Result<T>) -> measures::Result<T> {
+    let why = "the solver could not follow the learned velocity";
+    result.map_err(|_| measures::Error::Undefined { what: "the map", why })
 }
