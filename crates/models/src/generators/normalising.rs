@@ -14,7 +14,7 @@ use measures::{Density, Diffeo, Map, Measure, Points, Sample, Score, Seed};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use std::path::Path;
-use tch::{Device, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad_guard};
 
 /// φ_#N(0, I) with φ a stack of invertible layers: sampled through φ, and log p(x) = log p_z(φ⁻¹(x)) + log|det Dφ⁻¹(x)|,
 /// eq. (4).
@@ -105,7 +105,8 @@ impl NormalisingFlow {
         Ok(NormalisingFlow { bijection, params, about })
     }
 
-    /// Runs the layers on points, without gradients.
+    /// Runs the layers on points, without gradients, the points in double precision: two directions that round in single
+    /// precision drift apart where the map is steep.
     fn through(
         &self,
         x: &Points,
@@ -113,8 +114,8 @@ impl NormalisingFlow {
     ) -> Result<(Points, Vec<f64>)> {
         guard(|| {
             let _guard = no_grad_guard();
-            let (kind, device) = self.params.options();
-            let (y, log_det) = layers(&self.bijection, &self.params, &to_tensor(x, kind, device)?);
+            let x = to_tensor(x, Kind::Double, self.params.options().1)?;
+            let (y, log_det) = layers(&self.bijection, &self.params, &x);
             Ok((to_points(&y)?, values(&log_det)?))
         })
     }

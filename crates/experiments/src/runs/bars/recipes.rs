@@ -5,7 +5,7 @@ use super::yardstick::Bar;
 /// The bar of flows and of one-step maps that follow a plan or a drift.
 pub(super) const STRICT: Bar = Bar::times(2.0);
 /// The bar of learned critics, of statistics without a plan, and of densities.
-const MIDDLE: Bar = Bar::times(4.0);
+pub(super) const MIDDLE: Bar = Bar::times(4.0);
 /// The bar of methods that maximise a bound, or sample by a chain of finite length.
 const WIDE: Bar = Bar::times(8.0);
 
@@ -22,13 +22,16 @@ impl Recipe {
     /// The recipe of a method; a method that is not listed has the steps of a light one and the strict bar.
     pub(super) fn of(method: &str) -> Self {
         let (steps, bar) = match method {
-            "gan" | "wgan" | "mmd_gan" | "fgan" => (20_000, MIDDLE),
+            "gan" | "wgan" | "mmd_gan" => (12_000, MIDDLE),
+            "fgan" => (6000, MIDDLE),
             "d2" | "characteristic" | "mmd" | "energy" | "sliced" => (10_000, MIDDLE),
             "realnvp" | "autoregressive" => (8000, MIDDLE),
-            "spline" | "noise_denoise" => (6000, MIDDLE),
-            "cnf" => (2000, MIDDLE),
-            "vae" | "iwae" => (20_000, WIDE),
-            "energy_model" => (10_000, WIDE),
+            "spline" => (6000, MIDDLE),
+            "noise_denoise" => (4000, MIDDLE),
+            "cnf" => (1500, MIDDLE),
+            "vae" => (8000, WIDE),
+            "energy_model" => (5000, WIDE),
+            "iwae" => (3000, WIDE),
             "sinkhorn" => (3000, STRICT),
             "diffusion" | "flow_matching" => (20_000, STRICT),
             _ => (10_000, STRICT),

@@ -57,6 +57,9 @@ impl Default for BijectionConfig {
 ///
 /// Layer k of a coupling stack splits coordinates by one binary digit of their number and exchanges the halves with k; an
 /// autoregressive stack reverses the order with k. So every coordinate comes to depend on every other.
+///
+/// Points may be of higher precision than the parameters: the networks then work in that of the parameters, the functions of
+/// one variable in that of the points, and the two directions undo each other to the higher one.
 #[derive(Debug, Clone)]
 pub struct Bijection {
     dim: usize,
@@ -122,7 +125,7 @@ impl Bijection {
             Layer::Coupling { .. } => self.couple(params, layer, x, Transformer::pull),
             Layer::Autoregressive { reverse, net } => {
                 let x = turned(x, *reverse);
-                let (z, slopes) = self.transformer.pull(&x, &net.forward(params, &x));
+                let (z, slopes) = self.transformer.pull(&x, &conditioned(net, params, &x));
                 (turned(&z, *reverse), slopes)
             }
         })
@@ -141,7 +144,7 @@ impl Bijection {
                 let mut x = z.zeros_like();
                 let mut slopes = z.zeros_like();
                 for i in 0..self.dim as i64 {
-                    let raw = net.forward(params, &x);
+                    let raw = conditioned(net, params, &x);
                     let (value, slope) = self.transformer.push(&z.narrow(1, i, 1), &raw.narrow(1, i, 1));
                     let (before, after) = (i, self.dim as i64 - i - 1);
                     let join = |table: &Tensor, column: Tensor| {
@@ -174,7 +177,8 @@ impl Bijection {
         } else {
             kept.shallow_clone()
         };
-        let raw = net.forward(params, &condition).view([x.size()[0], change.len() as i64, -1]);
+        let raw = net.forward(params, &condition.to_kind(params.options().0)).to_kind(x.kind());
+        let raw = raw.view([x.size()[0], change.len() as i64, -1]);
         let (changed, slopes) = transform(self.transformer, &pick(x, change), &raw);
         (pick(&Tensor::cat(&[kept, changed], 1), back), slopes)
     }
@@ -194,6 +198,11 @@ fn run<'a>(
         x = next;
     }
     (x, log_det)
+}
+
+/// What a masked network says, in the precision of the points.
+fn conditioned(net: &Made, params: &Params, x: &Tensor) -> Tensor {
+    net.forward(params, &x.to_kind(params.options().0)).to_kind(x.kind())
 }
 
 /// The coordinates in the order they follow one another, or in the opposite order.
