@@ -23,10 +23,9 @@ impl Recipe {
     pub(super) fn of(method: &str) -> Self {
         let (steps, bar) = match method {
             "gan" | "wgan" | "mmd_gan" => (12_000, MIDDLE),
-            "fgan" => (6000, MIDDLE),
             "d2" | "characteristic" | "mmd" | "energy" | "sliced" => (10_000, MIDDLE),
             "realnvp" | "autoregressive" => (8000, MIDDLE),
-            "spline" => (6000, MIDDLE),
+            "spline" | "fgan" => (6000, MIDDLE),
             "noise_denoise" => (4000, MIDDLE),
             "cnf" => (1500, MIDDLE),
             "vae" => (8000, WIDE),
