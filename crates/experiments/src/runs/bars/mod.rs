@@ -44,7 +44,8 @@ pub struct BarsConfig {
     pub floors: usize,
     /// Steps of every method; null gives each method its own number.
     pub steps: Option<u64>,
-    /// Settings laid over the default ones of every method: a path of keys, =, a value in JSON, as optim.lr=0.002.
+    /// Settings laid over the default ones of every method: a path of keys, =, a value in JSON, as optim.lr=0.002. Commas part
+    /// settings; give a list in JSON where a value holds one.
     pub set: Vec<String>,
     /// Whether laws that resemble the target and are not it are measured too, to show that the bars refuse them.
     pub impostors: bool,

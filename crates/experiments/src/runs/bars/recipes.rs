@@ -27,7 +27,7 @@ impl Recipe {
             "realnvp" | "autoregressive" => (8000, MIDDLE),
             "spline" | "fgan" => (6000, MIDDLE),
             "noise_denoise" => (4000, MIDDLE),
-            "cnf" => (1500, MIDDLE),
+            "cnf" => (1200, MIDDLE),
             "vae" => (8000, WIDE),
             "energy_model" => (5000, WIDE),
             "iwae" => (3000, WIDE),

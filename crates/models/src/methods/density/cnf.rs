@@ -48,7 +48,8 @@ pub struct CnfConfig {
     pub batch: usize,
     /// How the divergence of the velocity is found.
     pub divergence: TraceConfig,
-    /// The solver while training.
+    /// The solver while training. Too few steps for the learning rate let the velocity bend where the solver cannot follow: the
+    /// loss falls, and a finer solver finds another law.
     pub train_solver: SolverConfig,
     /// How generation follows the velocity, and densities of the trained model are found.
     pub solver: SolverConfig,
@@ -62,14 +63,14 @@ impl Default for CnfConfig {
         CnfConfig {
             net: FieldConfig { widths: vec![64; 3], last_scale: 0.1, ..FieldConfig::default() },
             optim: OptimConfig {
-                lr: 3e-3,
+                lr: 1e-3,
                 clip: Some(10.0),
                 schedule: Schedule::Cosine { floor: 0.01 },
                 ..OptimConfig::default()
             },
             batch: 256,
             divergence: TraceConfig::Exact {},
-            train_solver: solver(6),
+            train_solver: solver(8),
             solver: solver(20),
             standardise: true,
         }

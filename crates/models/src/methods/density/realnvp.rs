@@ -32,9 +32,13 @@ impl Default for RealNvpConfig {
         RealNvpConfig {
             layers: 8,
             widths: vec![64; 2],
-            activation: Activation::default(),
+            activation: Activation::Relu,
             bound: 3.0,
-            optim: OptimConfig { schedule: Schedule::Cosine { floor: 0.01 }, ..OptimConfig::default() },
+            optim: OptimConfig {
+                lr: 3e-3,
+                schedule: Schedule::Cosine { floor: 0.01 },
+                ..OptimConfig::default()
+            },
             batch: 512,
             standardise: true,
         }
