@@ -32,7 +32,7 @@ pub struct ChainConfig {
 
 impl Default for ChainConfig {
     fn default() -> Self {
-        ChainConfig { steps: 400, step: 0.02, adjusted: true }
+        ChainConfig { steps: 400, step: 0.005, adjusted: true }
     }
 }
 

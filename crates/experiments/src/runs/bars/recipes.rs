@@ -29,7 +29,7 @@ impl Recipe {
             "noise_denoise" => (4000, MIDDLE),
             "cnf" => (1200, MIDDLE),
             "vae" => (8000, WIDE),
-            "energy_model" => (5000, WIDE),
+            "energy_model" => (2500, WIDE),
             "iwae" => (3000, WIDE),
             "sinkhorn" => (3000, STRICT),
             "diffusion" | "flow_matching" => (20_000, STRICT),

@@ -36,7 +36,8 @@ pub enum EnergyObjective {
         /// Steps k of the chains at every step of training.
         #[serde(default = "chain_steps")]
         steps: usize,
-        /// Length of a step of the chains.
+        /// Length of a step of the chains, which must be short beside the square of the finest scale of the data: what a
+        /// chain blurs, the energy learns to be blurred.
         #[serde(default = "chain_step")]
         step: f64,
         /// Whether chains go on from step to step of training; else they start from data.
@@ -62,10 +63,10 @@ pub enum EnergyObjective {
 }
 
 fn chain_steps() -> usize {
-    10
+    20
 }
 fn chain_step() -> f64 {
-    0.01
+    0.003
 }
 fn yes() -> bool {
     true
