@@ -2,6 +2,7 @@
 // libtorch counts in i64, so every size crosses; and tensors are handles, which is cheap to pass by value.
 #![allow(clippy::cast_possible_wrap, clippy::needless_pass_by_value)]
 
+mod adjoint;
 mod average;
 pub mod bridge;
 pub mod checkpoint;
@@ -15,11 +16,14 @@ pub mod nets;
 mod noise;
 pub mod optim;
 pub mod persist;
+mod rows;
 mod scaler;
 mod source;
 pub mod tensor;
 mod train;
+pub mod twins;
 
+pub use adjoint::{Backprop, Checkpoints};
 pub use average::Average;
 pub use error::{Error, Result};
 pub use generators::{
@@ -30,6 +34,7 @@ pub use guard::{device, device_name, guard, set_threads};
 pub use method::{Method, Moment, Setup};
 pub use noise::{Law, Noise};
 pub use persist::Persist;
+pub use rows::{Rows, TensorField};
 pub use scaler::Scaler;
 pub use source::{Between, Data, Draws, Source, overview};
 pub use tensor::Precision;

@@ -8,14 +8,16 @@ use crate::method::Setup;
 use crate::methods::flow::{PathConfig, Prediction, path};
 use crate::nets::{FieldConfig, FieldNet, Layout, Params};
 use crate::persist::{Persist, Role, Visitor};
+use crate::rows::Rows;
 use crate::scaler::Scaler;
-use crate::tensor::{to_points, to_tensor};
+use crate::tensor::to_tensor;
+use flows::ode::Trajectory;
 use flows::path::Schedule;
-use flows::{Clock, FieldError, VelocityField};
+use flows::{Clock, FieldError, State, VelocityField};
 use measures::{Map, Points, Sample, Seed};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use tch::{Device, Tensor, no_grad_guard};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// A network along a path of measures: what flow methods train, and what generates afterwards by solving eq. (7) from
 /// noise at t = 0 to data at t = 1.
@@ -67,7 +69,7 @@ impl FlowModel {
 
     fn assemble(net: FieldNet, params: Params, about: FlowAbout) -> Result<Self> {
         path::check_cut(about.cut)?;
-        about.solver.ode::<Points>()?;
+        about.solver.ode::<Rows>()?;
         let schedule = about.path.schedule()?;
         Ok(FlowModel { net, params, schedule, about, evaluations: 0 })
     }
@@ -149,7 +151,7 @@ impl FlowModel {
             count
         } else {
             let (z, (from, to)) = (standard(self.dim(), 256, Seed::new(0)), self.span());
-            let run = self.about.solver.ode()?.solve_batch(&Field(&self), &z, from, to)?;
+            let run = self.solve(&z, from, to)?;
             run.counts.iter().map(|c| c.evaluations as u64).max().unwrap_or(0)
         };
         Ok(self)
@@ -167,10 +169,14 @@ impl FlowModel {
     pub(crate) fn carry(&self, x: &Points, backward: bool) -> Result<Points> {
         let (from, to) = self.span();
         let (from, to) = if backward { (to, from) } else { (from, to) };
-        guard(|| {
-            let run = self.about.solver.ode()?.solve_batch(&Field(self), x, from, to)?;
-            Ok(run.finished()?)
-        })
+        guard(|| self.solve(x, from, to)?.finished()?.to_points())
+    }
+
+    /// Follows the velocity on the device of the network. The state is of double precision, whatever the network is of:
+    /// rounding then comes from the velocity alone.
+    fn solve(&self, x: &Points, from: f64, to: f64) -> Result<Trajectory<Rows>> {
+        let start = Rows::of_points(x, Kind::Double, self.params.options().1)?;
+        no_grad(|| Ok(self.about.solver.ode()?.solve_batch(&Field(self), &start, from, to)?))
     }
 
     /// Noise as the path has it at its first time.
@@ -198,12 +204,12 @@ fn network(about: &FlowAbout) -> Result<(FieldNet, Layout)> {
 /// The velocity as a solver asks for it.
 struct Field<'a>(&'a FlowModel);
 
-impl VelocityField for Field<'_> {
-    fn velocity(&self, t: Clock<'_>, x: &Points, out: &mut Points) -> Result<(), FieldError> {
-        let _guard = no_grad_guard();
-        let (kind, device) = self.0.params.options();
-        let times: Vec<f64> = (0..x.len()).map(|i| t.at(i)).collect();
-        *out = to_points(&self.0.velocity(&times, &to_tensor(x, kind, device)?)?)?;
+impl VelocityField<Rows> for Field<'_> {
+    fn velocity(&self, t: Clock<'_>, x: &Rows, out: &mut Rows) -> Result<(), FieldError> {
+        let times: Vec<f64> = (0..x.rows()).map(|i| t.at(i)).collect();
+        let x = x.tensor();
+        let v = self.0.velocity(&times, &x.f_to_kind(self.0.params.options().0)?)?;
+        *out = Rows::new(v.f_to_kind(x.kind())?)?;
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    fn tableau(self) -> Tableau {
+    pub(crate) fn tableau(self) -> Tableau {
         match self {
             Rule::Euler => ode::EULER,
             Rule::Midpoint => ode::MIDPOINT,

@@ -134,6 +134,11 @@ impl Params {
         &self.leaves[i]
     }
 
+    /// All parameters, in the order of the flat tensor: what a gradient is asked for.
+    pub fn leaves(&self) -> &[Tensor] {
+        &self.leaves
+    }
+
     /// The layout.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout

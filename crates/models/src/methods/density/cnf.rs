@@ -1,5 +1,6 @@
 //! Continuous normalising flows: maximum likelihood through the solver.
 
+use crate::adjoint::Backprop;
 use crate::error::{Result, check_count};
 use crate::generators::{Divergence, FlowAbout, FlowModel, Generator, Rule, SolverConfig};
 use crate::method::{Method, Moment, Setup};
@@ -7,6 +8,7 @@ use crate::methods::flow::{PathConfig, Prediction};
 use crate::nets::FieldConfig;
 use crate::optim::{Adam, OptimConfig, Schedule};
 use crate::persist::{Persist, Visitor};
+use crate::rows::Rows;
 use crate::scaler::Scaler;
 use crate::source::Source;
 use crate::tensor::{scalar, to_tensor};
@@ -51,6 +53,8 @@ pub struct CnfConfig {
     /// The solver while training. Too few steps for the learning rate let the velocity bend where the solver cannot follow: the
     /// loss falls, and a finer solver finds another law.
     pub train_solver: SolverConfig,
+    /// How gradients go back through the steps of that solver: with few steps their whole graph is the faster way.
+    pub backprop: Backprop,
     /// How generation follows the velocity, and densities of the trained model are found.
     pub solver: SolverConfig,
     /// Whether the network works on data scaled to mean 0 and variance 1 in every coordinate.
@@ -71,6 +75,7 @@ impl Default for CnfConfig {
             batch: 256,
             divergence: TraceConfig::Exact {},
             train_solver: solver(8),
+            backprop: Backprop::default(),
             solver: solver(20),
             standardise: true,
         }
@@ -94,7 +99,7 @@ impl Method for Cnf {
         if let TraceConfig::Hutchinson { probes } = c.divergence {
             check_count("divergence.probes", probes)?;
         }
-        c.train_solver.ode::<Points>()?;
+        c.train_solver.ode::<Rows>()?;
         target.batch(c.batch, &mut setup.seed.rng())?;
         let about = FlowAbout {
             method: Cnf::NAME.to_owned(),
@@ -124,8 +129,8 @@ impl Method for Cnf {
                 Divergence::Probes((0..probes).map(draw).collect::<Result<_>>()?)
             }
         };
-        let ode = c.train_solver.ode()?;
-        let loss = -s.model.log_prob(&to_tensor(&x, kind, device)?, &ode, &divergence, true)?.mean(kind);
+        let x = to_tensor(&x, kind, device)?;
+        let loss = -s.model.mean_log_prob(&x, &c.train_solver, &divergence, c.backprop)?;
         let value = scalar(&loss)?;
         if value.is_finite() {
             s.adam.step(&mut s.model.params, &loss, at.step, at.steps)?;
@@ -205,6 +210,30 @@ mod tests {
                 };
                 let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
                 assert!((difference - gradient[k]).abs() < 1e-6, "{k}: {difference} {}", gradient[k]);
+            }
+        }
+    }
+
+    /// Checkpoints change memory and time, and no gradient.
+    #[test]
+    fn checkpoints_have_the_gradient_of_the_whole_graph() {
+        let (config, state) = wild(TraceConfig::Exact {});
+        let u = tch::Tensor::from_slice(&[1.0, -1.0, 1.0, 1.0]).view([2, 2]);
+        let adaptive = SolverConfig { rule: Rule::DormandPrince, steps: None, rtol: 1e-6, atol: 1e-6 };
+        for solver in [config.train_solver, SolverConfig { steps: Some(23), ..config.train_solver }, adaptive]
+        {
+            for divergence in [Divergence::Exact, Divergence::Probes(vec![u.shallow_clone()])] {
+                let of = |backprop| {
+                    let loss = state.model.mean_log_prob(&points(), &solver, &divergence, backprop).unwrap();
+                    (
+                        scalar(&loss).unwrap(),
+                        values(&state.model.params.gradient(&loss, false).unwrap()).unwrap(),
+                    )
+                };
+                let ((a, whole), (b, kept)) = (of(Backprop::Whole), of(Backprop::Checkpoints));
+                let scale = whole.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+                let gap = whole.iter().zip(&kept).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!((a - b).abs() < 1e-12 && gap < 1e-12 * scale, "{solver:?}: {gap:e} of {scale}");
             }
         }
     }

@@ -12,11 +12,13 @@ use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::{Source, overview};
 use crate::tensor::to_tensor;
+use crate::twins::Twin;
 use divergences::Divergence;
 use flows::path::Schedule;
 use measures::{Empirical, Points, Sample};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
 /// Fine-tunes a one-step map φ round by round against ρ_t, the law of α(t) X₁ + σ(t) X₀ with X₀ ~ N(0, I), by one and the
 /// same loss, t going from noise at 0 to data at 1 ("From network to optimization architecture", section 4 of the paper,
@@ -85,6 +87,8 @@ pub struct AnnealedState {
     reference: Points,
     schedule: Box<dyn Schedule + Send>,
     divergence: Option<Box<dyn Divergence>>,
+    /// What takes its place where the map is not on the CPU.
+    twin: Option<Twin>,
 }
 
 /// Points by which bandwidths are chosen.
@@ -107,7 +111,8 @@ impl Method for Annealed {
         let adam = Adam::new(&c.optim, &map.params)?;
         c.loss.divergence(&reference, &Moment::new(0, 1, setup.seed))?;
         target.batch(c.target_batch.unwrap_or(c.batch), &mut setup.seed.rng())?;
-        Ok(AnnealedState { map, adam, reference, schedule: c.path.schedule()?, divergence: None })
+        let twin = if setup.device == Device::Cpu { None } else { c.loss.twin(&reference)? };
+        Ok(AnnealedState { map, adam, reference, schedule: c.path.schedule()?, divergence: None, twin })
     }
 
     fn step(c: &AnnealedConfig, s: &mut AnnealedState, target: &dyn Source, at: &Moment) -> Result<f64> {
@@ -121,18 +126,22 @@ impl Method for Annealed {
         };
         let n = c.target_batch.unwrap_or(c.batch);
         let y = s.map.scaler().standardise(target.batch(n, &mut at.rng("target"))?);
-        let y = Empirical::uniform(blur(y, "target noise")?)?;
+        let y = blur(y, "target noise")?;
         let mut x = s.map.forward(&s.map.draw(c.batch, &mut at.rng("noise"))?);
         if c.both_sides {
             let (kind, device) = s.map.params.options();
-            let noise = blur(Points::zeros(c.batch, y.points().dim()), "generated noise")?;
+            let noise = blur(Points::zeros(c.batch, y.dim()), "generated noise")?;
             x = x * alpha + to_tensor(&noise, kind, device)?;
         }
-        let divergence = match s.divergence.take() {
-            Some(known) if !c.loss.changes() => known,
-            _ => c.loss.divergence(&s.reference, at)?,
+        let loss = if let Some(twin) = &s.twin {
+            twin.bridged(&x, &to_tensor(&y, x.kind(), x.device())?)?
+        } else {
+            let divergence = match s.divergence.take() {
+                Some(known) if !c.loss.changes() => known,
+                _ => c.loss.divergence(&s.reference, at)?,
+            };
+            bridged(&*s.divergence.insert(divergence).toward(&Empirical::uniform(y)?)?, &x)?
         };
-        let loss = bridged(&*s.divergence.insert(divergence).toward(&y)?, &x)?;
         if loss.value.is_finite() {
             s.adam.step(&mut s.map.params, &loss.surrogate, at.step, at.steps)?;
         }

@@ -5,6 +5,7 @@ use crate::generators::MapConfig;
 use crate::method::Moment;
 use crate::methods::statistics::{Fit, Matching, Objective, Statistic};
 use crate::optim::OptimConfig;
+use crate::twins::Twin;
 use divergences::Divergence;
 use divergences::kernel::Energy as Kernel;
 use measures::Points;
@@ -62,5 +63,9 @@ impl Objective for EnergyConfig {
     fn divergence(&self, _: &Points, _: &Moment) -> Result<Box<dyn Divergence>> {
         let kernel = Kernel::new(self.exponent)?;
         Ok(Box::new(divergences::Mmd::new(kernel, self.statistic.into())))
+    }
+
+    fn twin(&self, _: &Points) -> Result<Option<Twin>> {
+        Ok(Some(Twin::energy(Kernel::new(self.exponent)?, self.statistic.into())))
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::method::Moment;
 use crate::methods::statistics::{EnergyConfig, MmdConfig, Objective, SinkhornConfig, SlicedConfig};
+use crate::twins::Twin;
 use divergences::Divergence;
 use measures::Points;
 use schemars::JsonSchema;
@@ -77,6 +78,25 @@ impl LossConfig {
             &LossConfig::Sliced { directions } => {
                 SlicedConfig { directions, ..SlicedConfig::default() }.divergence(reference, at)
             }
+        }
+    }
+
+    /// The same as tensors, as [`Objective::twin`].
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    pub fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+        match self {
+            &LossConfig::Energy { exponent } => {
+                EnergyConfig { exponent, ..EnergyConfig::default() }.twin(reference)
+            }
+            LossConfig::Mmd { bandwidths } => {
+                MmdConfig { bandwidths: bandwidths.clone(), ..MmdConfig::default() }.twin(reference)
+            }
+            &LossConfig::Sinkhorn { epsilon } => {
+                SinkhornConfig { epsilon, ..SinkhornConfig::default() }.twin(reference)
+            }
+            LossConfig::Sliced { .. } => Ok(None),
         }
     }
 

@@ -9,12 +9,15 @@ use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::{Source, overview};
+use crate::tensor::to_tensor;
+use crate::twins::Twin;
 use divergences::Divergence;
 use measures::{Empirical, Points};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
+use tch::Device;
 
 /// The settings all objectives share.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,16 @@ pub trait Objective: Clone + Default + Serialize + DeserializeOwned + JsonSchema
     /// A setting is out of range.
     fn divergence(&self, reference: &Points, at: &Moment) -> Result<Box<dyn Divergence>>;
 
+    /// The same divergence as tensors, for networks on another device than the CPU; none (the default) has the native one
+    /// used everywhere. It must not change from step to step.
+    ///
+    /// # Errors
+    /// A setting is out of range.
+    fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+        let _ = reference;
+        Ok(None)
+    }
+
     /// Whether the divergence of this step differs from that of the step before.
     fn changes(&self, at: &Moment) -> bool {
         let _ = at;
@@ -64,6 +77,8 @@ pub struct MatchingState {
     reference: Points,
     /// The divergence and the step it was made for; made again from the settings after a resume.
     divergence: Option<Box<dyn Divergence>>,
+    /// What takes its place where the map is not on the CPU.
+    twin: Option<Twin>,
 }
 
 impl MatchingState {
@@ -93,19 +108,25 @@ impl<O: Objective> Method for Matching<O> {
         // Settings that make no divergence are refused here, before anything runs.
         config.divergence(&reference, &Moment::new(0, 1, setup.seed))?;
         target.batch(target_batch, &mut setup.seed.rng())?;
-        Ok(MatchingState { map, adam, reference, divergence: None })
+        let twin = if setup.device == Device::Cpu { None } else { config.twin(&reference)? };
+        Ok(MatchingState { map, adam, reference, divergence: None, twin })
     }
 
     fn step(config: &O, state: &mut MatchingState, target: &dyn Source, at: &Moment) -> Result<f64> {
         let Fit { batch, target_batch, .. } = config.fit();
         let y = target.batch(target_batch, &mut at.rng("target"))?;
-        let y = Empirical::uniform(state.map.scaler().standardise(y))?;
+        let y = state.map.scaler().standardise(y);
         let x = state.map.forward(&state.map.draw(batch, &mut at.rng("noise"))?);
-        let divergence = match state.divergence.take() {
-            Some(known) if !config.changes(at) => known,
-            _ => config.divergence(&state.reference, at)?,
+        let loss = if let Some(twin) = &state.twin {
+            twin.bridged(&x, &to_tensor(&y, x.kind(), x.device())?)?
+        } else {
+            let divergence = match state.divergence.take() {
+                Some(known) if !config.changes(at) => known,
+                _ => config.divergence(&state.reference, at)?,
+            };
+            let y = Empirical::uniform(y)?;
+            bridged(&*state.divergence.insert(divergence).toward(&y)?, &x)?
         };
-        let loss = bridged(&*state.divergence.insert(divergence).toward(&y)?, &x)?;
         if loss.value.is_finite() {
             state.adam.step(&mut state.map.params, &loss.surrogate, at.step, at.steps)?;
         }
@@ -121,5 +142,50 @@ impl Persist for MatchingState {
     fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
         v.part("map", &mut self.map)?;
         v.part("adam", &mut self.adam)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::statistics::{EnergyConfig, MmdConfig, SinkhornConfig};
+    use crate::source::Draws;
+    use crate::tensor::values;
+    use measures::{Seed, zoo::Gaussian};
+
+    /// What runs on another device takes the same steps as what runs here: with the twin in place, training on the CPU
+    /// moves the parameters as the native divergence does.
+    fn same_steps<O: Objective>(config: O) {
+        let target = Draws::new(Gaussian::diagonal(&[1.0, -2.0], &[1.0, 3.0]).unwrap(), "plane");
+        let setup = Setup { kind: tch::Kind::Double, device: Device::Cpu, seed: Seed::new(7) };
+        let run = |twin: bool| {
+            let mut state = Matching::<O>::init(&config, &target, &setup).unwrap();
+            assert!(state.twin.is_none());
+            if twin {
+                state.twin = config.twin(&state.reference).unwrap();
+                assert!(state.twin.is_some(), "{}", O::NAME);
+            }
+            let step =
+                |k| Matching::<O>::step(&config, &mut state, &target, &Moment::new(k, 9, Seed::new(3)));
+            let losses: Vec<f64> = (0..3).map(step).map(Result::unwrap).collect();
+            (losses, values(state.map.params.flat()).unwrap())
+        };
+        let ((a, p), (b, q)) = (run(false), run(true));
+        let gap = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(gap(&a, &b) < 1e-9, "{}: {a:?} {b:?}", O::NAME);
+        assert!(gap(&p, &q) < 1e-6, "{}: {:e}", O::NAME, gap(&p, &q));
+    }
+
+    #[test]
+    fn twins_take_the_steps_of_the_native_divergences() {
+        same_steps(MmdConfig { batch: 64, ..MmdConfig::default() });
+        same_steps(EnergyConfig { batch: 64, target_batch: Some(50), ..EnergyConfig::default() });
+        same_steps(SinkhornConfig {
+            batch: 64,
+            epsilon: 0.1,
+            tolerance: 1e-12,
+            sweeps: 2000,
+            ..SinkhornConfig::default()
+        });
     }
 }

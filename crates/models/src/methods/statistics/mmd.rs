@@ -5,8 +5,9 @@ use crate::generators::MapConfig;
 use crate::method::Moment;
 use crate::methods::statistics::{Fit, Matching, Objective, Statistic, median_distance};
 use crate::optim::OptimConfig;
+use crate::twins::Twin;
 use divergences::Divergence;
-use divergences::kernel::Mixture;
+use divergences::kernel::{Gaussian, Mixture};
 use measures::Points;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,17 @@ impl Default for MmdConfig {
     }
 }
 
+impl MmdConfig {
+    /// The bandwidths for data whose scale `reference` shows.
+    fn widths(&self, reference: &Points) -> Result<Vec<f64>> {
+        if self.bandwidths.is_empty() {
+            return Err(Error::setting("bandwidths", "[]", "at least one positive number"));
+        }
+        let median = median_distance(reference)?;
+        Ok(self.bandwidths.iter().map(|multiple| multiple * median).collect())
+    }
+}
+
 impl Objective for MmdConfig {
     const NAME: &'static str = "mmd";
     const ABOUT: &'static str = "maximum mean discrepancy with Gaussian kernels, GMMN (arXiv 1502.02761)";
@@ -61,12 +73,13 @@ impl Objective for MmdConfig {
     }
 
     fn divergence(&self, reference: &Points, _: &Moment) -> Result<Box<dyn Divergence>> {
-        if self.bandwidths.is_empty() {
-            return Err(Error::setting("bandwidths", "[]", "at least one positive number"));
-        }
-        let median = median_distance(reference)?;
-        let bandwidths: Vec<f64> = self.bandwidths.iter().map(|multiple| multiple * median).collect();
-        let kernel = Mixture::of_bandwidths(&bandwidths)?;
+        let kernel = Mixture::of_bandwidths(&self.widths(reference)?)?;
         Ok(Box::new(divergences::Mmd::new(kernel, self.statistic.into())))
+    }
+
+    fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+        let kernels = self.widths(reference)?.into_iter().map(Gaussian::new);
+        let kernels = kernels.collect::<measures::Result<Vec<_>>>()?;
+        Ok(Some(Twin::mmd(&kernels, self.statistic.into())?))
     }
 }

@@ -5,6 +5,7 @@ use crate::generators::MapConfig;
 use crate::method::Moment;
 use crate::methods::statistics::{Fit, Matching, Objective};
 use crate::optim::OptimConfig;
+use crate::twins::Twin;
 use divergences::Divergence;
 use divergences::transport::{NormPower, Sinkhorn as Iteration, SinkhornDivergence, mean_cost};
 use measures::{Empirical, Points};
@@ -64,13 +65,24 @@ impl Objective for SinkhornConfig {
     }
 
     fn divergence(&self, reference: &Points, _: &Moment) -> Result<Box<dyn Divergence>> {
+        let cost = NormPower::half_squared_euclidean();
+        Ok(Box::new(SinkhornDivergence::with_settings(self.iteration(reference)?, cost)))
+    }
+
+    fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+        Ok(Some(Twin::sinkhorn(self.iteration(reference)?)?))
+    }
+}
+
+impl SinkhornConfig {
+    /// The iteration for data whose scale `reference` shows.
+    fn iteration(&self, reference: &Points) -> Result<Iteration> {
         check_range("epsilon", self.epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
         check_range("tolerance", self.tolerance, f64::MIN_POSITIVE.., "finite and positive")?;
         check_count("sweeps", self.sweeps)?;
         let cost = NormPower::half_squared_euclidean();
         let target = Empirical::uniform(reference.clone())?;
         let epsilon = self.epsilon * mean_cost(&target, &target, &cost)?;
-        let iteration = Iteration::new(epsilon)?.tolerance(self.tolerance).max_iterations(self.sweeps);
-        Ok(Box::new(SinkhornDivergence::with_settings(iteration, cost)))
+        Ok(Iteration::new(epsilon)?.tolerance(self.tolerance).max_iterations(self.sweeps))
     }
 }
