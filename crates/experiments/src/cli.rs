@@ -24,6 +24,9 @@ const BUG: u8 = 70;
 struct Arguments {
     /// The experiment to run; --list names them all.
     name: Option<String>,
+    /// The published table, for reproduce: short for --set table=TABLE.
+    #[arg(conflicts_with = "resume")]
+    table: Option<String>,
     /// List the experiments and exit.
     #[arg(long, exclusive = true)]
     list: bool,
@@ -109,7 +112,7 @@ fn begin(arguments: &Arguments) -> Result<(Folder, Run)> {
         ));
     };
     let entry = registry::find(name)?;
-    let config = entry.resolve(arguments.config.as_deref(), &arguments.sets)?;
+    let config = entry.resolve(arguments.config.as_deref(), &sets(&entry, arguments)?)?;
     let device = arguments.device.clone().unwrap_or_else(|| "cpu".into());
     models::device(&device)?;
     let folder = Folder::create(arguments.out.as_deref(), entry.name)?;
@@ -122,6 +125,16 @@ fn begin(arguments: &Arguments) -> Result<(Folder, Run)> {
             Err(failure)
         }
     }
+}
+
+/// The settings of `--set`, after the table where one is named.
+fn sets(entry: &registry::Entry, arguments: &Arguments) -> Result<Vec<String>> {
+    let Some(table) = &arguments.table else { return Ok(arguments.sets.clone()) };
+    if entry.defaults().get("table").is_none() {
+        let table = crate::data::printable(table);
+        return Err(Failure::Usage(format!("'{table}': {} has no tables to choose from", entry.name)));
+    }
+    Ok(std::iter::once(format!("table={table}")).chain(arguments.sets.iter().cloned()).collect())
 }
 
 fn resume(arguments: &Arguments, path: &Path) -> Result<(Folder, Run)> {
@@ -275,7 +288,7 @@ mod tests {
         assert!(error(&["e", "--sed", "3"]).contains("--seed"), "{}", error(&["e", "--sed", "3"]));
         assert!(error(&["e", "fig1", "--seed", "x"]).contains("invalid value 'x' for '--seed <SEED>'"));
         assert!(error(&["e", "--resume", "d", "--set", "a=1"]).contains("cannot be used with"));
-        assert!(!error(&["e", "a", "b"]).contains('\n'));
+        assert!(!error(&["e", "a", "b", "c"]).contains('\n'));
     }
 
     #[test]

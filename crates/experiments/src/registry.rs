@@ -106,6 +106,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<runs::Sample>(),
         Entry::of::<runs::Compare>(),
         Entry::of::<runs::Bars>(),
+        Entry::of::<runs::Reproduce>(),
     ]
 }
 

@@ -63,6 +63,43 @@ fn bars_are_measured_cell_by_cell() {
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong).1);
 }
 
+/// A published table by name, and the same protocol on other measures: cells kept, checkpoints gone, slips told.
+#[test]
+fn tables_are_reproduced_cell_by_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: Vec<String> =
+        (0..300).map(|k| format!("{},{}", f64::from(k).sin(), f64::from(k).cos())).collect();
+    std::fs::write(dir.path().join("mine.csv"), format!("x,y\n{}\n", rows.join("\n"))).unwrap();
+    let sets = ["sf2m.source=moons", "sf2m.target=mine.csv", "sf2m.n=100", "sf2m.epochs=2", "seeds=2"];
+    let mut arguments = vec!["reproduce", "sf2m", "--log", "none", "--out", "a"];
+    arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+    let output = run(dir.path(), &arguments);
+    // Nothing is published for such a pair, so nothing is claimed.
+    assert!(output.status.success(), "{}", text(&output).1);
+    let document = report(&dir.path().join("a"));
+    let rows = document["tables"][0]["rows"].as_array().unwrap().clone();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert_eq!(row[0], "moons → mine.csv");
+        assert!(row[2].is_null() && row[4].as_f64() > row[6].as_f64(), "{row}");
+    }
+    for cell in ["sf2m-0-ot-cfm-0", "sf2m-0-i-cfm-1"] {
+        assert!(dir.path().join(format!("a/cell-{cell}.json")).exists());
+        assert!(!dir.path().join(format!("a/checkpoint-{cell}.safetensors")).exists());
+    }
+    let error = |arguments: &[&str]| {
+        let output = run(dir.path(), arguments);
+        assert_eq!(output.status.code(), Some(2));
+        text(&output).1
+    };
+    let half = error(&["reproduce", "sf2m", "--set", "sf2m.source=moons"]);
+    assert!(half.contains("sf2m.target is not given"), "{half}");
+    let unknown = error(&["reproduce", "sfm"]);
+    assert!(unknown.contains("table") && unknown.contains("sf2m"), "{unknown}");
+    let other = error(&["bars", "sf2m"]);
+    assert!(other.contains("bars has no tables"), "{other}");
+}
+
 /// Learn, sample from what was learned, compare the sample with the data: the way of a user's own file.
 #[test]
 fn from_a_table_to_samples() {

@@ -1,10 +1,12 @@
 //! A learned velocity and the map it integrates to.
 
-use crate::checkpoint::{self, Content, Header, Record};
-use crate::error::{Error, Result};
-use crate::generators::{Generator, SolverConfig, file_of, in_blocks, read_body, stored};
+use crate::bridge::regression;
+use crate::checkpoint::{self, Array, Content, Header, Record};
+use crate::error::{Error, Result, check_range};
+use crate::generators::{Generator, SamplerConfig, SolverConfig, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
+use crate::methods::flow::latent::Latent;
 use crate::methods::flow::{PathConfig, Prediction, path};
 use crate::nets::{FieldConfig, FieldNet, Layout, Params};
 use crate::persist::{Persist, Role, Visitor};
@@ -25,6 +27,8 @@ pub struct FlowModel {
     net: FieldNet,
     /// The network's parameters.
     pub params: Params,
+    /// The parameters of the second network, which says the latent noise, where the path has some.
+    pub(crate) denoiser: Option<Params>,
     schedule: Box<dyn Schedule + Send>,
     about: FlowAbout,
     /// Network evaluations a sample costs, counted on a small sample where steps are adaptive.
@@ -51,6 +55,13 @@ pub struct FlowAbout {
     pub scaler: Scaler,
     /// The same for the measure that paths start from, where it is not noise.
     pub start: Option<Scaler>,
+    /// The amplitude a of latent noise a√(t(1 − t)) z on the path, where there is some. Times of the model then are those of
+    /// the clock u with t = sin²(½πu), and a second network says E\[z | x\].
+    #[serde(default)]
+    pub latent: Option<f64>,
+    /// How generation goes along the path.
+    #[serde(default)]
+    pub sampler: SamplerConfig,
 }
 
 impl FlowModel {
@@ -63,15 +74,22 @@ impl FlowModel {
     /// A setting is out of range.
     pub fn new(about: FlowAbout, setup: &Setup) -> Result<Self> {
         let (net, layout) = network(&about)?;
-        let params = Params::init(layout, setup.seed.named("field"), setup.kind, setup.device)?;
-        FlowModel::assemble(net, params, about)
+        let draw = |layout, name| Params::init(layout, setup.seed.named(name), setup.kind, setup.device);
+        let denoiser = about.latent.map(|_| draw(layout.clone(), "denoiser")).transpose()?;
+        let params = draw(layout, "field")?;
+        FlowModel::assemble(net, params, denoiser, about)
     }
 
-    fn assemble(net: FieldNet, params: Params, about: FlowAbout) -> Result<Self> {
+    fn assemble(net: FieldNet, params: Params, denoiser: Option<Params>, about: FlowAbout) -> Result<Self> {
         path::check_cut(about.cut)?;
+        if let Some(amplitude) = about.latent {
+            check_range("latent", amplitude, f64::MIN_POSITIVE.., "finite and positive")?;
+        }
         about.solver.ode::<Rows>()?;
         let schedule = about.path.schedule()?;
-        Ok(FlowModel { net, params, schedule, about, evaluations: 0 })
+        let model = FlowModel { net, params, denoiser, schedule, about, evaluations: 0 };
+        model.check_sampler()?;
+        Ok(model)
     }
 
     /// d.
@@ -106,15 +124,61 @@ impl FlowModel {
     /// # Errors
     /// libtorch refuses the memory.
     pub fn forward(&self, t: &[f64], x: &Tensor) -> Result<Tensor> {
+        self.forward_with(&self.params, t, x)
+    }
+
+    /// The size of what the network is asked for, n×1, where it is far from one: there the network's own answer is in units of it.
+    fn size(&self, t: &[f64]) -> Result<Option<Tensor>> {
+        let PathConfig::VarianceExploding { .. } = self.about.path else { return Ok(None) };
+        if self.about.prediction != Prediction::Velocity {
+            return Ok(None);
+        }
+        let (kind, device) = self.params.options();
+        let sizes = t.iter().map(|&t| Ok(self.schedule.d_sigma(t)?.abs())).collect::<Result<Vec<f64>>>()?;
+        Ok(Some(to_tensor(&Points::from_line(sizes), kind, device)?))
+    }
+
+    /// The mean squared distance of the network's answers from the right ones, n×d, in units in which they are of size one.
+    ///
+    /// # Errors
+    /// libtorch refuses the memory.
+    pub fn residual(&self, t: &[f64], x: &Tensor, answer: &Tensor) -> Result<Tensor> {
+        let said = self.forward(t, x)?;
+        match self.size(t)? {
+            Some(size) => regression(&(said / &size), &(answer / size)),
+            None => regression(&said, answer),
+        }
+    }
+
+    /// E[z | x], z the latent noise: the second network's answer.
+    ///
+    /// # Errors
+    /// The path has none, or libtorch refuses the memory.
+    pub(crate) fn latent_noise(&self, t: &[f64], x: &Tensor) -> Result<Tensor> {
+        let why = "the path of this model has no latent noise";
+        let params = self.denoiser.as_ref().ok_or(Error::Undefined { what: "latent noise", why })?;
+        self.forward_with(params, t, x)
+    }
+
+    /// The latent noise of the path.
+    pub(crate) fn latent(&self) -> Option<Latent> {
+        self.about.latent.map(Latent::new)
+    }
+
+    fn forward_with(&self, params: &Params, t: &[f64], x: &Tensor) -> Result<Tensor> {
         let (kind, device) = self.params.options();
         let column = |values: Vec<f64>| to_tensor(&Points::from_line(values), kind, device);
         let times = column(t.to_vec())?;
         if let PathConfig::VarianceExploding { .. } = self.about.path {
             let scale =
                 column(t.iter().map(|&t| (1.0 + self.schedule.variance(t)).sqrt().recip()).collect())?;
-            return Ok(self.net.forward(&self.params, &times, &(x * scale), None));
+            let said = self.net.forward(params, &times, &(x * scale), None);
+            return Ok(match self.size(t)? {
+                Some(size) => said * size,
+                None => said,
+            });
         }
-        Ok(self.net.forward(&self.params, &times, x, None))
+        Ok(self.net.forward(params, &times, x, None))
     }
 
     /// The times of noise and data, less what is cut off.
@@ -129,6 +193,9 @@ impl FlowModel {
     pub fn velocity(&self, t: &[f64], x: &Tensor) -> Result<Tensor> {
         let (kind, device) = self.params.options();
         let said = self.forward(t, x)?;
+        if let Some(latent) = self.latent() {
+            return Ok(said + self.latent_noise(t, x)? * latent.column(t, kind, device, Latent::d_gamma)?);
+        }
         if self.about.prediction == Prediction::Velocity {
             return Ok(said);
         }
@@ -141,18 +208,41 @@ impl FlowModel {
     /// # Errors
     /// libtorch refuses, or the solver cannot follow the velocity.
     pub fn duplicate(&self) -> Result<Self> {
-        let mut params = self.params.duplicate()?;
-        params.to_device(Device::Cpu)?;
-        FlowModel::assemble(self.net.clone(), params, self.about.clone())?.counted()
+        self.copy()?.counted()
+    }
+
+    /// As [`FlowModel::duplicate`], for what needs no count of evaluations.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        let duplicate = |params: &Params| -> Result<Params> {
+            let mut params = params.duplicate()?;
+            params.to_device(Device::Cpu)?;
+            Ok(params)
+        };
+        let denoiser = self.denoiser.as_ref().map(duplicate).transpose()?;
+        FlowModel::assemble(self.net.clone(), duplicate(&self.params)?, denoiser, self.about.clone())
+    }
+
+    /// A copy that generates another way.
+    ///
+    /// # Errors
+    /// A setting is out of range, or the path has no coefficients for it.
+    pub fn with_sampler(&self, sampler: SamplerConfig) -> Result<Self> {
+        let mut model = self.copy()?;
+        model.about.sampler = sampler;
+        model.check_sampler()?;
+        model.counted()
     }
 
     fn counted(mut self) -> Result<Self> {
-        self.evaluations = if let Some(count) = self.about.solver.evaluations() {
+        let networks = 1 + u64::from(self.denoiser.is_some());
+        self.evaluations = if let Some(count) = self.about.sampler.evaluations(networks) {
             count
+        } else if let Some(count) = self.about.solver.evaluations() {
+            networks * count
         } else {
             let (z, (from, to)) = (standard(self.dim(), 256, Seed::new(0)), self.span());
             let run = self.solve(&z, from, to)?;
-            run.counts.iter().map(|c| c.evaluations as u64).max().unwrap_or(0)
+            networks * run.counts.iter().map(|c| c.evaluations as u64).max().unwrap_or(0)
         };
         Ok(self)
     }
@@ -161,8 +251,9 @@ impl FlowModel {
         let about: FlowAbout = read_body(header, path)?;
         about.scaler.check(about.scaler.dim())?;
         let (net, layout) = network(&about)?;
+        let denoiser = about.latent.map(|_| stored(record, "denoiser", layout.clone(), path)).transpose()?;
         let params = stored(record, "params", layout, path)?;
-        FlowModel::assemble(net, params, about)?.counted()
+        FlowModel::assemble(net, params, denoiser, about)?.counted()
     }
 
     /// Carries points of standard coordinates from noise to data, or back.
@@ -177,6 +268,20 @@ impl FlowModel {
     fn solve(&self, x: &Points, from: f64, to: f64) -> Result<Trajectory<Rows>> {
         let start = Rows::of_points(x, Kind::Double, self.params.options().1)?;
         no_grad(|| Ok(self.about.solver.ode()?.solve_batch(&Field(self), &start, from, to)?))
+    }
+
+    /// Points of the starting measure (its own coordinates), or of noise (standard coordinates), carried to data as the sampler
+    /// says: with fresh noise on the way where that is a diffusion.
+    ///
+    /// # Errors
+    /// The points live in another dimension, or the solver cannot follow the model.
+    pub fn sample_from(&self, z: &Points, seed: Seed) -> Result<Points> {
+        measures::check_dim("points", self.dim(), z.dim())?;
+        let z = match &self.about.start {
+            Some(scaler) => scaler.standardise(z.clone()),
+            None => z.clone(),
+        };
+        Ok(self.about.scaler.restore(self.sampled(&z, seed)?))
     }
 
     /// Noise as the path has it at its first time.
@@ -216,7 +321,11 @@ impl VelocityField<Rows> for Field<'_> {
 
 impl Persist for FlowModel {
     fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
-        v.params("params", &mut self.params, Role::Map)
+        v.params("params", &mut self.params, Role::Map)?;
+        match &mut self.denoiser {
+            Some(denoiser) => v.params("denoiser", denoiser, Role::Map),
+            None => Ok(()),
+        }
     }
 }
 
@@ -229,7 +338,8 @@ impl Map for FlowModel {
         self.dim()
     }
 
-    /// Points of noise (standard coordinates), or of the starting measure (its own coordinates), to data.
+    /// Points of noise (standard coordinates), or of the starting measure (its own coordinates), to data, along the probability
+    /// flow whatever the sampler.
     fn apply(&self, z: &Points) -> measures::Result<Points> {
         measures::check_dim("points", self.dim(), z.dim())?;
         let z = match &self.about.start {
@@ -257,7 +367,7 @@ impl Generator for FlowModel {
             return Err(Error::Undefined { what: "generate", why });
         }
         in_blocks(n, self.dim(), seed, |rows, seed| {
-            Ok(self.about.scaler.restore(self.carry(&self.noise(rows, seed), false)?))
+            Ok(self.about.scaler.restore(self.sampled(&self.noise(rows, seed), seed)?))
         })
     }
 
@@ -270,6 +380,10 @@ impl Generator for FlowModel {
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {
-        file_of(FlowModel::NAME, &self.about, &self.params)
+        let (header, mut record) = file_of(FlowModel::NAME, &self.about, &self.params)?;
+        if let Some(denoiser) = &self.denoiser {
+            record.insert("denoiser", Array::of_tensor(denoiser.flat())?);
+        }
+        Ok((header, record))
     }
 }

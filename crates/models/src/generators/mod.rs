@@ -7,6 +7,7 @@ mod flow;
 mod likelihood;
 mod normalising;
 mod one_step;
+mod sampler;
 mod solver;
 
 pub use decoder::{Decoder, DecoderAbout};
@@ -17,6 +18,7 @@ pub use flow::{FlowAbout, FlowModel};
 pub(crate) use likelihood::Divergence;
 pub use normalising::{NormalisingAbout, NormalisingFlow};
 pub use one_step::{MapConfig, OneStep};
+pub use sampler::{ExponentialRule, SamplerConfig, SdeRule};
 pub use solver::{Rule, SolverConfig};
 
 use crate::checkpoint::{self, Array, Content, Header, Record};

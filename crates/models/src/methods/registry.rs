@@ -183,6 +183,7 @@ pub fn all() -> &'static [&'static dyn AnyMethod] {
         &Of::<density::NoiseDenoise>::new(),
         &Of::<flow::FlowMatching>::new(),
         &Of::<flow::Diffusion>::new(),
+        &Of::<flow::Interpolant>::new(),
         &Of::<flow::Annealed>::new(),
         &Of::<flow::Drift>::new(),
     ];

@@ -2,7 +2,7 @@
 
 use crate::adjoint::Backprop;
 use crate::error::{Result, check_count};
-use crate::generators::{Divergence, FlowAbout, FlowModel, Generator, Rule, SolverConfig};
+use crate::generators::{Divergence, FlowAbout, FlowModel, Generator, Rule, SamplerConfig, SolverConfig};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::{PathConfig, Prediction};
 use crate::nets::FieldConfig;
@@ -110,6 +110,8 @@ impl Method for Cnf {
             cut: 0.0,
             scaler: Scaler::of(target, c.standardise, setup.seed.named("scaler"))?,
             start: None,
+            latent: None,
+            sampler: SamplerConfig::default(),
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;

@@ -1,8 +1,7 @@
 //! Diffusion models: undo noise, step by step.
 
-use crate::bridge::regression;
 use crate::error::{Result, check_count};
-use crate::generators::{FlowAbout, FlowModel, Generator, SolverConfig};
+use crate::generators::{FlowAbout, FlowModel, Generator, SamplerConfig, SolverConfig};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::path::{Coefficients, check_cut};
 use crate::methods::flow::{PathConfig, Prediction};
@@ -45,6 +44,9 @@ pub struct DiffusionConfig {
     pub standardise: bool,
     /// How generation follows the probability flow.
     pub solver: SolverConfig,
+    /// How noise becomes data: along the probability flow by `solver`, by an exponential integrator, or along the reverse
+    /// diffusion.
+    pub sampler: SamplerConfig,
 }
 
 impl Default for DiffusionConfig {
@@ -58,6 +60,7 @@ impl Default for DiffusionConfig {
             cut: 1e-3,
             standardise: true,
             solver: SolverConfig::default(),
+            sampler: SamplerConfig::default(),
         }
     }
 }
@@ -88,6 +91,8 @@ impl Method for Diffusion {
             cut: c.cut,
             scaler: Scaler::of(target, c.standardise, setup.seed.named("scaler"))?,
             start: None,
+            latent: None,
+            sampler: c.sampler,
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;
@@ -110,8 +115,7 @@ impl Method for Diffusion {
         let times: Vec<f64> = (0..c.batch).map(time).collect();
         let coefficients = Coefficients::at(s.model.schedule(), &times, kind, device)?;
         let x = &x1 * &coefficients.alpha + &x0 * &coefficients.sigma;
-        let said = s.model.forward(&times, &x)?;
-        let loss = regression(&said, &coefficients.answer(c.prediction, &x0, &x1))?;
+        let loss = s.model.residual(&times, &x, &coefficients.answer(c.prediction, &x0, &x1))?;
         let value = scalar(&loss)?;
         if value.is_finite() {
             s.adam.step(&mut s.model.params, &loss, at.step, at.steps)?;
@@ -134,10 +138,11 @@ impl Persist for DiffusionState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generators::{ExponentialRule, SdeRule};
     use crate::optim::Schedule;
     use crate::source::Draws;
     use crate::train::{TrainConfig, Trainer, Watch};
-    use measures::{Points, zoo::Gaussian};
+    use measures::{Points, Seed, zoo::Gaussian};
 
     /// For Gaussian data everything is known: the velocity of the probability flow is linear.
     #[test]
@@ -188,6 +193,47 @@ mod tests {
         }
     }
 
+    /// On the paths of diffusions, by every prediction and every way to generate: the law of the data, which is known.
+    #[test]
+    fn every_path_prediction_and_sampler_finds_the_law() {
+        let target = Draws::new(Gaussian::isotropic(&[1.0], 0.5).unwrap(), "line");
+        let samplers = [
+            SamplerConfig::Flow {},
+            SamplerConfig::Exponential { rule: ExponentialRule::TwoM, steps: 15 },
+            SamplerConfig::Exponential { rule: ExponentialRule::AdamsBashforth3, steps: 15 },
+            SamplerConfig::Sde { scheme: SdeRule::EulerMaruyama, steps: 200, level: 1.0 },
+            SamplerConfig::Sde { scheme: SdeRule::Heun, steps: 100, level: 1.0 },
+            SamplerConfig::Sde { scheme: SdeRule::Sra1, steps: 100, level: 0.5 },
+        ];
+        let evaluations = [100, 15, 16, 200, 200, 200];
+        for path in [
+            PathConfig::VariancePreserving { first: 0.1, last: 20.0 },
+            PathConfig::VarianceExploding { least: 0.01, most: 10.0 },
+        ] {
+            for prediction in
+                [Prediction::Noise, Prediction::Data, Prediction::V, Prediction::Velocity, Prediction::Score]
+            {
+                let net = FieldConfig { widths: vec![32, 32], ..FieldConfig::default() };
+                let schedule = Schedule::Cosine { floor: 0.0 };
+                let optim = OptimConfig { lr: 5e-3, schedule, ..OptimConfig::default() };
+                let (batch, cut) = (256, 0.01);
+                let base = DiffusionConfig { net, optim, batch, path, prediction, cut, ..Default::default() };
+                let train = TrainConfig { steps: 700, ema: Some(0.99), ..TrainConfig::default() };
+                let mut run = Trainer::<Diffusion>::new(base, train, &target).unwrap();
+                let _ = run.run(&mut Watch::default()).unwrap();
+                for (sampler, evaluations) in samplers.into_iter().zip(evaluations) {
+                    let model = run.state().model.with_sampler(sampler).unwrap();
+                    assert_eq!(model.evaluations(), evaluations);
+                    let x = model.generate(2000, Seed::new(1)).unwrap();
+                    let mean = x.as_slice().iter().sum::<f64>() / 2000.0;
+                    let variance = x.as_slice().iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2000.0;
+                    let close = (mean - 1.0).abs() < 0.1 && (variance.sqrt() - 0.5).abs() < 0.08;
+                    assert!(close, "{path:?} {prediction:?} {sampler:?}: {mean} {}", variance.sqrt());
+                }
+            }
+        }
+    }
+
     #[test]
     fn singular_settings_are_refused_at_the_start() {
         let target = Draws::new(Gaussian::standard(1), "line");
@@ -198,5 +244,18 @@ mod tests {
         assert!(refuse(PathConfig::Linear {}, Prediction::Noise).unwrap().contains("cut"));
         assert!(refuse(PathConfig::Linear {}, Prediction::Data).unwrap().contains("cut"));
         assert!(refuse(PathConfig::Linear {}, Prediction::V).is_none());
+        let sampled = |sampler, cut| {
+            let path = PathConfig::Linear {};
+            let config =
+                DiffusionConfig { path, prediction: Prediction::V, cut, sampler, ..Default::default() };
+            Trainer::<Diffusion>::new(config, TrainConfig::default(), &target).err().map(|e| e.to_string())
+        };
+        let sde = |level| SamplerConfig::Sde { scheme: SdeRule::Heun, steps: 10, level };
+        assert!(sampled(sde(1.0), 0.0).unwrap().starts_with("cut = 0: must be larger"));
+        assert!(sampled(sde(-1.0), 0.01).unwrap().starts_with("sampler.level = -1"));
+        assert!(sampled(sde(1.0), 0.01).is_none());
+        let exponential = |steps| SamplerConfig::Exponential { rule: ExponentialRule::Ddim, steps };
+        assert!(sampled(exponential(4), 0.0).unwrap().starts_with("cut = 0: must be larger"));
+        assert!(sampled(exponential(0), 0.01).unwrap().starts_with("sampler.steps = 0"));
     }
 }

@@ -1,9 +1,9 @@
 //! Flow matching: regress a velocity on the velocities of paths between pairs.
 
-use crate::bridge::regression;
 use crate::error::{Error, Result, check_count, check_range};
-use crate::generators::{FlowAbout, FlowModel, Generator, SolverConfig};
+use crate::generators::{FlowAbout, FlowModel, Generator, SamplerConfig, SolverConfig};
 use crate::method::{Method, Moment, Setup};
+use crate::methods::flow::latent::{descend, residuals};
 use crate::methods::flow::{PathConfig, Prediction, path::check_cut};
 use crate::nets::FieldConfig;
 use crate::noise::{Law, Noise};
@@ -26,6 +26,10 @@ use serde::{Deserialize, Serialize};
 /// Independent pairs: Lipman et al. 2023, arXiv 2210.02747; Albergo and Vanden-Eijnden 2023, arXiv 2209.15571. Pairs of a
 /// plan within a batch straighten the paths (OT-CFM): Tong et al. 2024, arXiv 2302.00482; Pooladian et al. 2023,
 /// arXiv 2304.14772. With a starting measure ([`Source::start`]) it carries that to the target, noise otherwise.
+///
+/// With pairs of the Schrödinger bridge, x_t = (1 − t)x₀ + t x₁ + σ√(t(1 − t)) z, a second network learns E\[z | x_t\], hence the
+/// score, and the bridge can be followed as the flow v or as the diffusion dX = (v + ½σ²∇log ρ) dt + σ dB: Tong et al. 2023,
+/// *Simulation-free Schrödinger bridges via score and flow matching*, arXiv 2307.03672.
 pub struct FlowMatching;
 
 /// Which x₀ goes with which x₁.
@@ -42,6 +46,13 @@ pub enum CouplingConfig {
     Entropic {
         /// The temperature as a multiple of the mean cost between the two batches.
         epsilon: f64,
+    },
+    /// Drawn from the entropic plan of temperature σ² for that cost within batches, and joined by Brownian bridges of variance
+    /// σ² a unit of time instead of lines: the Schrödinger bridge between the two measures, whose score is learned as well
+    /// (SF²M). The path must be linear.
+    Schrodinger {
+        /// The standard deviation of the reference Brownian motion, in standard coordinates.
+        sigma: f64,
     },
 }
 
@@ -75,6 +86,9 @@ pub struct FlowMatchingConfig {
     pub standardise: bool,
     /// How generation follows the velocity.
     pub solver: SolverConfig,
+    /// How noise becomes data: along the flow by `solver`, or, where the score is known (independent pairs with noise, or the
+    /// Schrödinger bridge), by an exponential integrator or along a diffusion.
+    pub sampler: SamplerConfig,
 }
 
 impl Default for FlowMatchingConfig {
@@ -90,14 +104,60 @@ impl Default for FlowMatchingConfig {
             cut: 0.0,
             standardise: true,
             solver: SolverConfig::default(),
+            sampler: SamplerConfig::default(),
         }
     }
 }
 
-/// The velocity and its optimiser.
+impl FlowMatchingConfig {
+    /// σ of the Schrödinger bridge, where that is what is learned.
+    fn bridge(&self) -> Option<f64> {
+        match self.coupling {
+            CouplingConfig::Schrodinger { sigma } => Some(sigma),
+            _ => None,
+        }
+    }
+
+    fn check(&self, target: &dyn Source) -> Result<()> {
+        check_count("batch", self.batch)?;
+        check_count("coupling_batch", self.coupling_batch.unwrap_or(1))?;
+        check_range("sigma", self.sigma, 0.0.., "finite and not negative")?;
+        check_cut(self.cut)?;
+        match self.coupling {
+            CouplingConfig::Entropic { epsilon } => {
+                check_range("coupling.epsilon", epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
+            }
+            CouplingConfig::Schrodinger { sigma } => {
+                check_range("coupling.sigma", sigma, f64::MIN_POSITIVE.., "finite and positive")?;
+                if self.path != (PathConfig::Linear {}) {
+                    let must = "linear: Brownian bridges lie about straight lines";
+                    return Err(Error::setting("path", format!("{:?}", self.path), must));
+                }
+                if self.sigma > 0.0 {
+                    let must = "0: the bridge has a noise of its own, coupling.sigma";
+                    return Err(Error::setting("sigma", self.sigma, must));
+                }
+            }
+            CouplingConfig::Independent {} if self.sigma == 0.0 && target.start().is_none() => {}
+            _ if self.sampler.needs_score() => {
+                let must = "flow: only independent pairs with noise (sigma = 0), and coupling = schrodinger, have a score";
+                return Err(Error::setting("sampler", format!("{:?}", self.sampler), must));
+            }
+            _ => {}
+        }
+        if matches!(self.path, PathConfig::VarianceExploding { .. }) && target.start().is_some() {
+            let must = "a path that ends in its starting measure: linear, trigonometric, cosine, variance_preserving";
+            return Err(Error::setting("path", "variance_exploding", must));
+        }
+        Ok(())
+    }
+}
+
+/// The velocity and its optimiser, and those of the latent noise of a bridge.
 pub struct FlowMatchingState {
     model: FlowModel,
     adam: Adam,
+    denoiser_adam: Option<Adam>,
 }
 
 impl Method for FlowMatching {
@@ -108,17 +168,7 @@ impl Method for FlowMatching {
     type State = FlowMatchingState;
 
     fn init(c: &FlowMatchingConfig, target: &dyn Source, setup: &Setup) -> Result<FlowMatchingState> {
-        check_count("batch", c.batch)?;
-        check_count("coupling_batch", c.coupling_batch.unwrap_or(1))?;
-        check_range("sigma", c.sigma, 0.0.., "finite and not negative")?;
-        check_cut(c.cut)?;
-        if let CouplingConfig::Entropic { epsilon } = c.coupling {
-            check_range("coupling.epsilon", epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
-        }
-        if matches!(c.path, PathConfig::VarianceExploding { .. }) && target.start().is_some() {
-            let must = "a path that ends in its starting measure: linear, trigonometric, cosine, variance_preserving";
-            return Err(Error::setting("path", "variance_exploding", must));
-        }
+        c.check(target)?;
         let scaler = Scaler::of(target, c.standardise, setup.seed.named("scaler"))?;
         // Both measures in the coordinates of the target, so that distances, and straight lines, mean the same.
         let start = target.start().map(|_| scaler.clone());
@@ -135,10 +185,13 @@ impl Method for FlowMatching {
             cut: c.cut,
             scaler,
             start,
+            latent: c.bridge(),
+            sampler: c.sampler,
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;
-        Ok(FlowMatchingState { model, adam })
+        let denoiser_adam = model.denoiser.as_ref().map(|params| Adam::new(&c.optim, params)).transpose()?;
+        Ok(FlowMatchingState { model, adam, denoiser_adam })
     }
 
     fn step(
@@ -151,6 +204,14 @@ impl Method for FlowMatching {
         let (low, high) = s.model.span();
         let mut rng = at.rng("times");
         let times: Vec<f64> = (0..c.batch).map(|_| low + (high - low) * rng.random::<f64>()).collect();
+        let (kind, device) = s.model.params.options();
+        let tensor = |p: &Points| to_tensor(p, kind, device);
+        if c.bridge().is_some() {
+            let z = Noise::new(Law::Gaussian, pairs.x0.dim())?.sample(c.batch, &mut at.rng("latent"));
+            let (slope, noise) =
+                residuals(&s.model, &times, &tensor(&pairs.x0)?, &tensor(&pairs.x1)?, &tensor(&z)?)?;
+            return descend(&mut s.model, (&mut s.adam, &mut s.denoiser_adam), (&slope, &noise), at);
+        }
         let interpolant = Interpolant::new(s.model.schedule());
         let mut draw = interpolant.draw(Clock::Each(&times), &pairs.x0, &pairs.x1, at.seed("latent"))?;
         if c.sigma > 0.0 {
@@ -158,10 +219,7 @@ impl Method for FlowMatching {
             let x = draw.x.as_mut_slice().iter_mut().zip(noise.as_slice());
             x.for_each(|(x, z)| *x += c.sigma * z);
         }
-        let (kind, device) = s.model.params.options();
-        let tensor = |p: &Points| to_tensor(p, kind, device);
-        let said = s.model.forward(&times, &tensor(&draw.x)?)?;
-        let loss = regression(&said, &tensor(&draw.velocity)?)?;
+        let loss = s.model.residual(&times, &tensor(&draw.x)?, &tensor(&draw.velocity)?)?;
         let value = scalar(&loss)?;
         if value.is_finite() {
             s.adam.step(&mut s.model.params, &loss, at.step, at.steps)?;
@@ -178,7 +236,7 @@ impl Method for FlowMatching {
 fn pairs(c: &FlowMatchingConfig, about: &FlowAbout, target: &dyn Source, at: &Moment) -> Result<Pairs> {
     let group = match c.coupling {
         CouplingConfig::Independent {} => c.batch,
-        CouplingConfig::Optimal {} | CouplingConfig::Entropic { .. } => c.coupling_batch.unwrap_or(c.batch),
+        _ => c.coupling_batch.unwrap_or(c.batch),
     };
     // Whole groups, so that every plan is between the same number of points.
     let n = c.batch.next_multiple_of(group.min(c.batch)).max(group);
@@ -192,7 +250,11 @@ fn pairs(c: &FlowMatchingConfig, about: &FlowAbout, target: &dyn Source, at: &Mo
         CouplingConfig::Independent {} => Pairs::aligned(x0, x1)?,
         CouplingConfig::Optimal {} => Pairs::minibatch(&x0, &x1, group, optimal, at.seed("pairs"))?,
         CouplingConfig::Entropic { epsilon } => {
-            let couple = |a: &Points, b: &Points| entropic(epsilon, a, b);
+            let couple = |a: &Points, b: &Points| entropic(|mean| epsilon * mean, a, b);
+            Pairs::minibatch(&x0, &x1, group, couple, at.seed("pairs"))?
+        }
+        CouplingConfig::Schrodinger { sigma } => {
+            let couple = |a: &Points, b: &Points| entropic(|_| sigma * sigma, a, b);
             Pairs::minibatch(&x0, &x1, group, couple, at.seed("pairs"))?
         }
     };
@@ -209,11 +271,11 @@ fn optimal(x0: &Points, x1: &Points) -> measures::Result<Coupling> {
     Ok(solve(&mu, &nu, &NormPower::half_squared_euclidean())?.plan)
 }
 
-fn entropic(epsilon: f64, x0: &Points, x1: &Points) -> measures::Result<Coupling> {
+/// The entropic plan, with a temperature that may depend on the mean cost.
+fn entropic(temperature: impl Fn(f64) -> f64, x0: &Points, x1: &Points) -> measures::Result<Coupling> {
     let (mu, nu) = (Empirical::uniform(x0.clone())?, Empirical::uniform(x1.clone())?);
     let cost = NormPower::half_squared_euclidean();
-    let temperature = epsilon * mean_cost(&mu, &nu, &cost)?;
-    Sinkhorn::new(temperature)?
+    Sinkhorn::new(temperature(mean_cost(&mu, &nu, &cost)?))?
         .tolerance(1e-3)
         .max_iterations(500)
         .solve(&mu, &nu, &cost)?
@@ -223,16 +285,27 @@ fn entropic(epsilon: f64, x0: &Points, x1: &Points) -> measures::Result<Coupling
 impl Persist for FlowMatchingState {
     fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
         v.part("model", &mut self.model)?;
-        v.part("adam", &mut self.adam)
+        v.part("adam", &mut self.adam)?;
+        match &mut self.denoiser_adam {
+            Some(adam) => v.part("denoiser_adam", adam),
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::generators::SdeRule;
+    use crate::methods::flow::latent::Latent;
+    use crate::optim::Schedule;
     use crate::source::{Between, Draws};
+    use crate::tensor::to_points;
     use crate::train::{TrainConfig, Trainer, Watch};
-    use measures::{Seed, zoo::Gaussian};
+    use flows::VelocityField;
+    use flows::field::TimeScore;
+    use flows::path::GaussianBridge;
+    use measures::{Map, Seed, zoo::Gaussian};
 
     /// Between two Gaussians that differ by a shift, paired by the plan, the velocity is the shift.
     #[test]
@@ -252,6 +325,79 @@ mod tests {
         }
         assert!(matches!(model.generate(1, Seed::new(0)), Err(Error::Undefined { .. })));
         assert_eq!(model.evaluations(), 100);
+    }
+
+    /// Between two Gaussians the Schrödinger bridge is known: its velocity, its score, and how far its ends hang together.
+    #[test]
+    fn the_bridge_between_gaussians_is_found() {
+        let (from, to) =
+            (Gaussian::isotropic(&[-1.0], 1.0).unwrap(), Gaussian::isotropic(&[1.0], 0.5).unwrap());
+        let sigma = 0.8;
+        let exact = GaussianBridge::new(&from, &to, sigma * sigma).unwrap();
+        let both = Between::new(Draws::new(from.clone(), "start"), Draws::new(to, "end")).unwrap();
+        let config = FlowMatchingConfig {
+            net: FieldConfig { widths: vec![32, 32], ..FieldConfig::default() },
+            optim: OptimConfig {
+                lr: 5e-3,
+                schedule: Schedule::Cosine { floor: 0.0 },
+                ..OptimConfig::default()
+            },
+            batch: 256,
+            coupling: CouplingConfig::Schrodinger { sigma },
+            standardise: false,
+            sampler: SamplerConfig::Sde { scheme: SdeRule::Heun, steps: 100, level: 1.0 },
+            ..FlowMatchingConfig::default()
+        };
+        let train = TrainConfig { steps: 700, ema: Some(0.99), ..TrainConfig::default() };
+        let mut run = Trainer::<FlowMatching>::new(config.clone(), train, &both).unwrap();
+        let _ = run.run(&mut Watch::default()).unwrap();
+        let model = &run.state().model;
+        let (mut v_gap, mut s_gap) = (0.0f64, 0.0f64);
+        for u in [0.2, 0.5, 0.8] {
+            let t = Latent::time(u);
+            let law = exact.law(t).unwrap();
+            let sd = law.covariance()[(0, 0)].sqrt();
+            let x = Points::from_line([-1.0, 0.0, 1.0].map(|z| law.mean()[0] + z * sd).to_vec());
+            let (mut v, mut s) = (x.clone(), x.clone());
+            exact.velocity(Clock::Shared(t), &x, &mut v).unwrap();
+            TimeScore::score(&exact, Clock::Shared(t), &x, &mut s).unwrap();
+            let x = to_tensor(&x, tch::Kind::Float, tch::Device::Cpu).unwrap();
+            let (ours, score) = (model.velocity(&[u; 3], &x).unwrap(), model.score(&[u; 3], &x).unwrap());
+            let (ours, score) = (to_points(&ours).unwrap(), to_points(&score).unwrap());
+            for i in 0..3 {
+                v_gap = v_gap.max((ours.row(i)[0] - v.row(i)[0] * Latent::rate(u)).abs());
+                s_gap = s_gap.max((score.row(i)[0] - s.row(i)[0]).abs() * sd);
+            }
+        }
+        assert!(v_gap < 0.3 && s_gap < 0.2, "{v_gap} {s_gap}");
+        // The flow and the diffusion end in the same law; only the diffusion has the plan of the bridge.
+        let x0 = from.sample(4000, &mut Seed::new(4).rng());
+        let moments = |x1: &Points| {
+            let mean = |f: &dyn Fn(usize) -> f64| (0..4000).map(f).sum::<f64>() / 4000.0;
+            let (a, b) = (mean(&|i| x0.row(i)[0]), mean(&|i| x1.row(i)[0]));
+            let cross = mean(&|i| (x0.row(i)[0] - a) * (x1.row(i)[0] - b));
+            (b, mean(&|i| (x1.row(i)[0] - b).powi(2)).sqrt(), cross)
+        };
+        let (mean, sd, cross) = moments(&model.sample_from(&x0, Seed::new(5)).unwrap());
+        assert!((mean - 1.0).abs() < 0.08 && (sd - 0.5).abs() < 0.06, "{mean} {sd}");
+        assert!(
+            (cross - exact.cross_covariance()[(0, 0)]).abs() < 0.08,
+            "{cross} {:?}",
+            exact.cross_covariance()
+        );
+        let (mean, sd, cross) = moments(&model.apply(&x0).unwrap());
+        assert!((mean - 1.0).abs() < 0.08 && (sd - 0.5).abs() < 0.06, "{mean} {sd}");
+        assert!((cross - 0.5).abs() < 0.08, "{cross}");
+        let refuse = |c: FlowMatchingConfig| {
+            Trainer::<FlowMatching>::new(c, TrainConfig::default(), &both).err().unwrap().to_string()
+        };
+        let error = refuse(FlowMatchingConfig { coupling: CouplingConfig::Optimal {}, ..config.clone() });
+        assert!(error.starts_with("sampler = Sde"), "{error}");
+        let error = refuse(FlowMatchingConfig { path: PathConfig::Trigonometric {}, ..config.clone() });
+        assert!(error.starts_with("path = Trigonometric"), "{error}");
+        let error =
+            refuse(FlowMatchingConfig { coupling: CouplingConfig::Schrodinger { sigma: 0.0 }, ..config });
+        assert!(error.starts_with("coupling.sigma = 0"), "{error}");
     }
 
     #[test]

@@ -5,10 +5,13 @@ mod diffusion;
 mod drift;
 pub mod drifts;
 mod flow_matching;
+mod interpolant;
+pub(crate) mod latent;
 pub(crate) mod path;
 
 pub use annealed::{Annealed, AnnealedConfig, AnnealedState};
 pub use diffusion::{Diffusion, DiffusionConfig, DiffusionState};
 pub use drift::{Drift, DriftConfig, DriftState, DriftingConfig};
 pub use flow_matching::{CouplingConfig, FlowMatching, FlowMatchingConfig, FlowMatchingState};
+pub use interpolant::{Interpolant, InterpolantConfig, InterpolantState};
 pub use path::{PathConfig, Prediction};

@@ -83,7 +83,7 @@ pub enum Prediction {
     Noise,
     /// the data x₁ (x-prediction).
     Data,
-    /// α x₀ − σ x₁ (v-prediction, arXiv 2202.00512).
+    /// (α x₀ − σ x₁)/√(α² + σ²) (v-prediction, arXiv 2202.00512, where α² + σ² = 1).
     V,
     /// −x₀/σ, whose mean is the score ∇log ρ_t, learned with weight σ².
     Score,
@@ -119,8 +119,12 @@ impl Coefficients {
             Prediction::Noise => x0.shallow_clone(),
             Prediction::Score => -x0,
             Prediction::Data => x1.shallow_clone(),
-            Prediction::V => x0 * &self.alpha - x1 * &self.sigma,
+            Prediction::V => (x0 * &self.alpha - x1 * &self.sigma) / self.square().sqrt(),
         }
+    }
+
+    fn square(&self) -> Tensor {
+        self.alpha.square() + self.sigma.square()
     }
 
     /// (x₀, x₁) as the network's answer has them at x_t; for [`Prediction::Velocity`] the pair with α x₁ + σ x₀ = x_t and
@@ -136,10 +140,11 @@ impl Coefficients {
             }
             Prediction::Data => ((x - said * &self.alpha) / &self.sigma, said.shallow_clone()),
             Prediction::V => {
-                // α x₁ + σ x₀ = x and α x₀ − σ x₁ = v, solved for both.
-                let square = self.alpha.square() + self.sigma.square();
-                let x0 = (x * &self.sigma + said * &self.alpha) / &square;
-                let x1 = (x * &self.alpha - said * &self.sigma) / &square;
+                // α x₁ + σ x₀ = x and α x₀ − σ x₁ = √(α² + σ²) v, solved for both.
+                let square = self.square();
+                let v = said * square.sqrt();
+                let x0 = (x * &self.sigma + &v * &self.alpha) / &square;
+                let x1 = (x * &self.alpha - v * &self.sigma) / &square;
                 (x0, x1)
             }
             Prediction::Velocity => {
