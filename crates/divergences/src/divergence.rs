@@ -72,6 +72,29 @@ impl<D: Divergence + ?Sized> Functional for Toward<'_, D> {
     }
 }
 
+/// The value where it is a number: what overflowed is an error.
+pub(crate) fn finite(value: f64) -> Result<f64> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    let must = "finite: the points, or functions of them, are too large";
+    Err(Error::Parameter { what: "value of the divergence", value, must })
+}
+
+/// The variation where all of it is finite.
+pub(crate) fn finite_variation(variation: Variation) -> Result<Variation> {
+    finite(variation.value)?;
+    variation.d_points.check_finite("gradient of the divergence")?;
+    measures::check_finite("derivative in the weights", &variation.d_weights)?;
+    Ok(variation)
+}
+
+/// The field where all of it is finite.
+pub(crate) fn finite_field(field: Points) -> Result<Points> {
+    field.check_finite("gradient of the divergence")?;
+    Ok(field)
+}
+
 macro_rules! forward {
     ($($pointer:ty),+) => {$(
         impl<D: Divergence + ?Sized> Divergence for $pointer {

@@ -1,5 +1,6 @@
 //! The Fisher divergence of a sample from a density known by its score.
 
+use crate::divergence::{finite, finite_field, finite_variation};
 use measures::{
     Empirical, Functional, Measure, Points, Result, Score, Variation, check_dim, check_positive, parallel,
 };
@@ -145,14 +146,14 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 impl<S: Score> Functional for FisherDivergence<S> {
     fn variation(&self, mu: &Empirical) -> Result<Variation> {
         let (value, potential, gradients) = self.potential(mu)?;
-        Ok(Variation::from_potential(mu, value, potential, gradients))
+        finite_variation(Variation::from_potential(mu, value, potential, gradients))
     }
 
     fn value(&self, mu: &Empirical) -> Result<f64> {
-        Ok(mean_square(mu, &self.smoothed(mu)?))
+        finite(mean_square(mu, &self.smoothed(mu)?))
     }
 
     fn gradient_field(&self, mu: &Empirical) -> Result<Points> {
-        Ok(self.potential(mu)?.2)
+        finite_field(self.potential(mu)?.2)
     }
 }

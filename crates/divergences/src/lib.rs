@@ -2,10 +2,12 @@
 
 mod atoms;
 mod axioms;
+mod block;
 #[cfg(feature = "proptest")]
 pub mod check;
 mod divergence;
 mod energy;
+pub mod estimate;
 pub mod family;
 mod fisher;
 pub mod kernel;
@@ -29,6 +31,7 @@ pub mod total_variation;
 pub mod transport;
 
 pub use axioms::Axioms;
+pub use block::BlockMmd;
 pub use divergence::{Divergence, Toward};
 pub use energy::EnergyDistance;
 pub use fisher::FisherDivergence;

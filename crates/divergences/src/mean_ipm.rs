@@ -1,10 +1,12 @@
 //! The mean formulation D₂ of eq. (3): the τ-average of the squared differences of brackets.
 
 use crate::axioms::Axioms;
-use crate::divergence::Divergence;
+use crate::divergence::{Divergence, finite, finite_field, finite_variation};
+use crate::family::RandomFrequencies;
 use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, OffDiagonal, Statistic};
 use measures::{
-    Empirical, Family, Functional, Measure, Points, Pullback, Result, Variation, check_dim, check_finite,
+    Empirical, Estimate, Family, Functional, Measure, Points, Pullback, Result, Variation, check_dim,
+    check_finite,
 };
 
 /// D₂(μ, ν)² = Σ_k τ_k (⟨f_k|μ⟩ − ⟨f_k|ν⟩)², eq. (3) of the paper over a finite family; **squared**.
@@ -74,12 +76,12 @@ impl<F: Family> MeanIpm<F> {
         let tau = self.family.tau();
         match self.statistic {
             Statistic::Plugin => {
-                Ok(tau.iter().zip(a).zip(&target.brackets).map(|((t, a), b)| t * (a - b) * (a - b)).sum())
+                finite(tau.iter().zip(a).zip(&target.brackets).map(|((t, a), b)| t * (a - b) * (a - b)).sum())
             }
             Statistic::Unbiased => {
                 let off = OffDiagonal::new(ATOMS_OF_MU, mu)?;
                 let diagonal = diagonal_sum(mu, &self.family.diagonal(mu.points())?);
-                Ok(self.off_diagonal_value(a, target, off, diagonal))
+                finite(self.off_diagonal_value(a, target, off, diagonal))
             }
         }
     }
@@ -123,7 +125,45 @@ impl<F: Family> MeanIpm<F> {
 
     fn variation_from(&self, mu: &Empirical, target: &Target) -> Result<Variation> {
         let (value, potential) = self.potential(mu, target)?;
-        Ok(Variation::from_potential(mu, value, potential.values, potential.gradients))
+        finite_variation(Variation::from_potential(mu, value, potential.values, potential.gradients))
+    }
+}
+
+impl MeanIpm<RandomFrequencies> {
+    /// The value with the standard error that comes from drawing K frequencies and not all: it is the mean over k of
+    /// K τ_k |⟨f_k|μ⟩ − ⟨f_k|ν⟩|² (less the diagonals, for the unbiased statistic).
+    ///
+    /// **What the interval is for:** D₂² of *these two samples* under the law the frequencies were drawn from (their
+    /// MMD², or their energy distance for the stable weight), whatever the laws of the samples.
+    ///
+    /// # Errors
+    /// As [`Divergence::value`].
+    pub fn over_frequencies(&self, mu: &Empirical, nu: &Empirical) -> Result<Estimate> {
+        check_dim("second measure", mu.dim(), nu.dim())?;
+        let (a, b) = (self.own_brackets(mu)?, self.own_brackets(nu)?);
+        let value = self.value_from(mu, &a, &self.target(nu)?)?;
+        let (own_mu, own_nu) = match self.statistic {
+            Statistic::Plugin => (None, None),
+            Statistic::Unbiased => {
+                (Some(OffDiagonal::new(ATOMS_OF_MU, mu)?), Some(OffDiagonal::new(ATOMS_OF_NU, nu)?))
+            }
+        };
+        // |f| = 1, so that the diagonal of one frequency is Σ wᵢ² = 1 − rest
+        let square = |at: &[f64], off: Option<OffDiagonal>| {
+            let full = at[0] * at[0] + at[1] * at[1];
+            off.map_or(full, |off| off.form(full, 1.0 - off.rest))
+        };
+        let count = self.family.len();
+        let terms: Vec<f64> = a
+            .chunks_exact(2)
+            .zip(b.chunks_exact(2))
+            .zip(self.family.weights())
+            .map(|((a, b), t)| {
+                let cross = a[0] * b[0] + a[1] * b[1];
+                count as f64 * t * (square(a, own_mu) + square(b, own_nu) - 2.0 * cross)
+            })
+            .collect();
+        Ok(Estimate::new(value, Estimate::of_mean(&terms)?.standard_error, count))
     }
 }
 
@@ -182,7 +222,7 @@ impl<F: Family> Divergence for MeanIpm<F> {
     }
 
     fn gradient_field(&self, mu: &Empirical, nu: &Empirical) -> Result<Points> {
-        Ok(self.potential(mu, &self.target(nu)?)?.1.gradients)
+        finite_field(self.potential(mu, &self.target(nu)?)?.1.gradients)
     }
 
     fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {
@@ -206,6 +246,6 @@ impl<F: Family> Functional for TowardTarget<'_, F> {
     }
 
     fn gradient_field(&self, mu: &Empirical) -> Result<Points> {
-        Ok(self.divergence.potential(mu, &self.target)?.1.gradients)
+        finite_field(self.divergence.potential(mu, &self.target)?.1.gradients)
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::axioms::Axioms;
 use crate::divergence::Divergence;
-use crate::kernel::Kernel;
-use crate::mean_ipm::{diagonal_sum, leave_out_diagonal};
+use crate::family::{Nystrom, RandomFrequencies};
+use crate::kernel::{Kernel, Spectral};
+use crate::mean_ipm::{MeanIpm, diagonal_sum, leave_out_diagonal};
 use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, OffDiagonal, Statistic};
-use measures::{Empirical, Error, Functional, Measure, Points, Pullback, Result, Variation, check_dim};
+use measures::{Empirical, Error, Functional, Measure, Points, Pullback, Result, Seed, Variation, check_dim};
 
 /// MMD²(μ, ν) = ΣΣ wᵢwⱼ k(xᵢ, xⱼ) + ΣΣ vᵢvⱼ k(yᵢ, yⱼ) − 2 ΣΣ wᵢvⱼ k(xᵢ, yⱼ), **squared** (Gretton et al., 2012).
 ///
@@ -41,6 +42,17 @@ impl<K: Kernel> Mmd<K> {
     /// Which estimate.
     pub fn statistic(&self) -> Statistic {
         self.statistic
+    }
+
+    /// The same distance with the kernel projected on the span of `landmarks` (Nyström): never more than the plug-in value,
+    /// and equal to it when all atoms are landmarks; O((n + m)·|landmarks|) for the value and its variation.
+    ///
+    /// Landmarks are usually some of the points themselves, drawn without replacement.
+    ///
+    /// # Errors
+    /// As [`Nystrom::new`].
+    pub fn nystrom(self, landmarks: Points) -> Result<MeanIpm<Nystrom<K>>> {
+        Ok(MeanIpm::new(Nystrom::new(self.kernel, landmarks)?, self.statistic))
     }
 
     /// ‖m_μ‖², with or without the diagonal.
@@ -94,6 +106,36 @@ impl<K: Kernel> Mmd<K> {
     fn variation_from(&self, mu: &Empirical, nu: &Empirical, own_of_nu: f64) -> Result<Variation> {
         let (value, potential) = self.potential(mu, nu, own_of_nu)?;
         Ok(Variation::from_potential(mu, value, potential.values, potential.gradients))
+    }
+}
+
+impl<K: Spectral> Mmd<K> {
+    /// The same distance by `count` random frequencies of the kernel: D₂² of eq. (3), whose mean over seeds is this MMD² and
+    /// whose relative error is of the order of count^{−½}; O((n + m)·count·d) for the value and its variation.
+    /// [`MeanIpm::over_frequencies`] has the error.
+    ///
+    /// ```
+    /// use divergences::{Divergence, Mmd, Statistic, kernel::InverseMultiquadric};
+    /// use divergences::measures::{Empirical, Points, Seed};
+    /// let mmd = Mmd::new(InverseMultiquadric::new(1.0)?, Statistic::Plugin);
+    /// let mu = Empirical::uniform(Points::from_line(vec![0.0, 1.0]))?;
+    /// let nu = Empirical::uniform(Points::from_line(vec![2.0, 5.0]))?;
+    /// let fast = mmd.random_features(1, 2000, Seed::new(1))?.over_frequencies(&mu, &nu)?;
+    /// let (low, high) = fast.interval(0.9999)?;
+    /// let exact = mmd.value(&mu, &nu)?;
+    /// assert!(low < exact && exact < high);
+    /// # Ok::<(), divergences::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Spectral::frequencies`].
+    pub fn random_features(
+        &self,
+        dim: usize,
+        count: usize,
+        seed: Seed,
+    ) -> Result<MeanIpm<RandomFrequencies>> {
+        Ok(MeanIpm::new(self.kernel.frequencies(dim, count, seed)?, self.statistic))
     }
 }
 

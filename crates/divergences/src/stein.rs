@@ -1,6 +1,6 @@
 //! Kernel Stein discrepancies: a sample against a density known by its score.
 
-use crate::kernel::{Gaussian, InverseMultiquadric, Radial};
+use crate::kernel::{Gaussian, InverseMultiquadric, Radial, check_table};
 use crate::mean_ipm::{diagonal_sum, leave_out_diagonal};
 use crate::packed::{Packed, ROWS, pack_weights};
 use crate::statistic::{ATOMS_OF_MU, OffDiagonal, Statistic};
@@ -79,6 +79,11 @@ impl<S: Score, K: SteinKernel> KernelStein<S, K> {
     /// The discrepancy from a target known by its score.
     pub fn new(score: S, kernel: K, statistic: Statistic) -> Self {
         KernelStein { score, kernel, statistic }
+    }
+
+    /// Which estimate.
+    pub fn statistic(&self) -> Statistic {
+        self.statistic
     }
 
     fn scores(&self, mu: &Empirical) -> Result<Points> {
@@ -207,18 +212,45 @@ impl<S: Score, K: SteinKernel> KernelStein<S, K> {
     /// The n×n table k₀(xᵢ, xⱼ), row-major: for tests that reweight the pairs.
     ///
     /// # Errors
-    /// The points live in another dimension, or a score is not finite.
+    /// The points live in another dimension, a score is not finite, or the table has more than 2²⁷ entries (a gigabyte).
     pub fn matrix(&self, points: &Points) -> Result<Vec<f64>> {
+        check_table("entries of the table", points.len(), points.len())?;
+        let table = self.packed(points)?.strip(&self.kernel, 0..points.len());
+        match table.iter().find(|v| !v.is_finite()) {
+            None => Ok(table),
+            Some(v) => finite(*v).map(|_| table),
+        }
+    }
+
+    /// The points with their scores, ready for [`ScoredPoints::strip`].
+    pub(crate) fn packed(&self, points: &Points) -> Result<ScoredPoints> {
         let mu = Empirical::uniform(points.clone())?;
         let scores = self.scores(&mu)?;
-        let n = points.len();
-        let all = (Packed::new(points), Packed::new(&scores));
-        let kernel = &self.kernel;
-        let mut out = vec![0.0; n * n];
-        parallel::fill_blocks(&mut out, n, WIDTH, |rows, out| {
-            dispatch(Table { kernel, all: (&all.0, &all.1), row: rows.start / WIDTH, width: n, out });
+        Ok(ScoredPoints { len: points.len(), points: Packed::new(points), scores: Packed::new(&scores) })
+    }
+
+    pub(crate) fn kernel(&self) -> &K {
+        &self.kernel
+    }
+}
+
+/// Points with their scores, packed: what a table of the Stein kernel is made of.
+pub(crate) struct ScoredPoints {
+    len: usize,
+    points: Packed,
+    scores: Packed,
+}
+
+impl ScoredPoints {
+    /// Rows i of the table k₀(xᵢ, xⱼ) in a range that starts at a multiple of eight, columns from its start on.
+    pub(crate) fn strip<K: SteinKernel>(&self, kernel: &K, rows: Range<usize>) -> Vec<f64> {
+        let (first, width) = (rows.start / WIDTH, self.len - rows.start);
+        let mut out = vec![0.0; rows.len() * width];
+        let all = (&self.points, &self.scores);
+        parallel::fill_blocks(&mut out, width.max(1), WIDTH, |rows, out| {
+            dispatch(Table { kernel, all, row: first + rows.start / WIDTH, first, width, out });
         });
-        Ok(out)
+        out
     }
 }
 
@@ -386,11 +418,12 @@ impl<K: SteinKernel> LaneOp for GradientSums<'_, K> {
     }
 }
 
-/// Eight rows of the table, those of a group; lanes are columns.
+/// Eight rows of the table, those of a group, from the columns of group `first` on; lanes are columns.
 struct Table<'a, K> {
     kernel: &'a K,
     all: (&'a Packed, &'a Packed),
     row: usize,
+    first: usize,
     width: usize,
     out: &'a mut [f64],
 }
@@ -403,13 +436,13 @@ impl<K: SteinKernel> LaneOp for Table<'_, K> {
         let (points, scores) = self.all;
         let rows = (points.group(self.row), scores.group(self.row));
         let dim = F64s::splat(lanes, rows.0.len() as f64);
-        for g in 0..points.len() {
+        for g in self.first..points.len() {
             // k₀ is symmetric: the rows of the table are broadcast
             let products = products(lanes, (points.group(g), scores.group(g)), rows);
             for (t, row) in self.out.chunks_exact_mut(self.width).enumerate() {
                 let jets = self.kernel.jets(lanes, products[t][0]);
                 let values = stein(&jets, products[t], dim).to_array();
-                let row = &mut row[g * WIDTH..];
+                let row = &mut row[(g - self.first) * WIDTH..];
                 let columns = row.len().min(WIDTH);
                 row[..columns].copy_from_slice(&values[..columns]);
             }

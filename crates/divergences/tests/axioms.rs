@@ -9,8 +9,12 @@ use divergences::{Axioms, Divergence, Toward, registry};
 fn registered_divergences_keep_their_axioms() {
     for dim in [1, 2, 3] {
         for entry in registry(dim, 1.0).unwrap() {
-            let checks = Checks::new(dim);
-            let checks = if entry.shared_atoms { checks.on_shared_atoms() } else { checks };
+            let checks = Checks::new(dim).tolerance(entry.tolerance);
+            let checks = match (entry.shared_atoms, entry.common_atoms) {
+                (_, true) => checks.on_common_atoms(),
+                (true, _) => checks.on_shared_atoms(),
+                _ => checks,
+            };
             checks.run(&format!("{} in dimension {dim}", entry.name), &entry.divergence);
         }
     }

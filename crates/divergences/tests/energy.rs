@@ -75,3 +75,96 @@ fn diracs_and_far_points() {
     let (a, b) = (Empirical::dirac(&[0.0, 0.0]).unwrap(), Empirical::dirac(&[3.0, 4.0]).unwrap());
     close(plane.value(&a, &b).unwrap(), 10.0, 1e-15);
 }
+
+fn weighted(n: usize, dim: usize, seed: u64) -> Empirical {
+    let mut rng = Seed::new(seed).rng();
+    let x = Points::from_fn(n, dim, |_, row| row.fill_with(|| 4.0 * rng.random::<f64>() - 2.0));
+    Empirical::normalised(x, (0..n).map(|_| 0.1 + rng.random::<f64>()).collect()).unwrap()
+}
+
+/// The energy distance in any dimension is the MMD of −‖x − y‖, as the plain double sum has it.
+#[test]
+fn the_double_sum_in_any_dimension() {
+    for dim in [1, 2, 3, 7] {
+        let (mu, nu) = (weighted(17, dim, 1), weighted(12, dim, 2));
+        let mean = |a: &Empirical, b: &Empirical| -> f64 {
+            let mut sum = 0.0;
+            for (x, w) in a.points().rows().zip(a.weights()) {
+                for (y, v) in b.points().rows().zip(b.weights()) {
+                    sum += w * v * x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
+                }
+            }
+            sum
+        };
+        let expected = 2.0 * mean(&mu, &nu) - mean(&mu, &mu) - mean(&nu, &nu);
+        close(EnergyDistance::new(Statistic::Plugin).value(&mu, &nu).unwrap(), expected, 1e-13);
+        close(Mmd::new(Energy::distance(), Statistic::Plugin).value(&mu, &nu).unwrap(), expected, 1e-13);
+    }
+}
+
+/// √π Γ((d+1)/2)/Γ(d/2), by which the mean of the sliced energies is multiplied.
+fn slicing_constant(dim: usize) -> f64 {
+    // Γ by Γ(½) = √π, Γ(1) = 1 and Γ(x + 1) = xΓ(x)
+    let gamma = |twice: usize| -> f64 {
+        let first: f64 = if twice.is_multiple_of(2) { 1.0 } else { std::f64::consts::PI.sqrt() };
+        let steps = (twice - 1) / 2;
+        let start = if twice.is_multiple_of(2) { 1.0 } else { 0.5 };
+        (0..steps).fold(first, |g, k| g * (start + k as f64))
+    };
+    std::f64::consts::PI.sqrt() * gamma(dim + 1) / gamma(dim)
+}
+
+fn along(mu: &Empirical, direction: &[f64]) -> Empirical {
+    let line = mu.points().rows().map(|x| x.iter().zip(direction).map(|(x, t)| x * t).sum()).collect();
+    Empirical::weighted(Points::from_line(line), mu.weights().to_vec()).unwrap()
+}
+
+/// In the plane the sliced energy is smooth between the directions in which two atoms project to one place: Gauss's rule
+/// between those is exact to round-off.
+#[test]
+fn energy_is_the_mean_of_sliced_energies() {
+    let (mu, nu) = (weighted(5, 2, 3), weighted(4, 2, 4));
+    let energy = EnergyDistance::new(Statistic::Plugin);
+    let pooled = mu.points().concat(nu.points()).unwrap();
+    let mut kinks = vec![0.0, std::f64::consts::PI];
+    for i in 0..9 {
+        for j in 0..i {
+            let (a, b) = (pooled.row(i), pooled.row(j));
+            let angle = (b[0] - a[0]).atan2(a[1] - b[1]);
+            kinks.push(angle.rem_euclid(std::f64::consts::PI));
+        }
+    }
+    kinks.sort_by(f64::total_cmp);
+    // Gauss–Legendre with eight nodes on [−1, 1]
+    let nodes =
+        [0.183_434_642_495_649_8, 0.525_532_409_916_329, 0.796_666_477_413_626_7, 0.960_289_856_497_536_2];
+    let weights =
+        [0.362_683_783_378_362, 0.313_706_645_877_887_3, 0.222_381_034_453_374_5, 0.101_228_536_290_376_3];
+    let mut mean = 0.0;
+    for pair in kinks.windows(2) {
+        let (middle, half) = (0.5 * (pair[0] + pair[1]), 0.5 * (pair[1] - pair[0]));
+        for (node, weight) in nodes.iter().zip(weights).flat_map(|(n, w)| [(*n, w), (-n, w)]) {
+            let (sin, cos) = (middle + half * node).sin_cos();
+            let value = energy.value(&along(&mu, &[cos, sin]), &along(&nu, &[cos, sin])).unwrap();
+            mean += half * weight * value / std::f64::consts::PI;
+        }
+    }
+    close(energy.value(&mu, &nu).unwrap(), slicing_constant(2) * mean, 1e-9);
+}
+
+/// The same in three and five dimensions over random directions, within the interval of their mean.
+#[test]
+fn energy_is_the_mean_of_sliced_energies_in_space() {
+    for dim in [3, 5] {
+        let (mu, nu) = (weighted(12, dim, 5), weighted(9, dim, 6));
+        let energy = EnergyDistance::new(Statistic::Plugin);
+        let directions = divergences::transport::directions(dim, 20_000, Seed::new(7)).unwrap();
+        let values: Vec<f64> =
+            directions.rows().map(|t| energy.value(&along(&mu, t), &along(&nu, t)).unwrap()).collect();
+        let mean = divergences::measures::Estimate::of_mean(&values).unwrap();
+        let (found, error) =
+            (slicing_constant(dim) * mean.value, slicing_constant(dim) * mean.standard_error);
+        let exact = energy.value(&mu, &nu).unwrap();
+        assert!((found - exact).abs() < 6.0 * error && error < 0.02 * exact, "{found} ± {error}: {exact}");
+    }
+}

@@ -98,6 +98,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<runs::Fig1>(),
         Entry::of::<runs::Guarantees>(),
         Entry::of::<runs::Saddle>(),
+        Entry::of::<runs::Atlas>(),
         Entry::of::<runs::TwoSample>(),
         Entry::of::<runs::Repulsion>(),
         Entry::of::<runs::OtLatent>(),

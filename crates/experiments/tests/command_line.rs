@@ -196,7 +196,23 @@ fn from_a_table_to_samples() {
     let table = &tables[0];
     assert_eq!(table["name"], "divergences");
     let columns: Vec<&str> = table["columns"].as_array().unwrap().iter().filter_map(|c| c.as_str()).collect();
-    assert_eq!(columns, ["name", "settings", "value", "standard_error", "floor", "seconds"]);
+    assert_eq!(columns, ["name", "settings", "value", "standard_error", "seconds"]);
     let rows = table["rows"].as_array().unwrap();
-    assert!(rows.len() > 12 && rows.iter().filter(|row| row[2].is_number()).count() > 10, "{rows:?}");
+    assert!(rows.iter().filter(|row| row[2].is_number()).count() > 70, "{rows:?}");
+    assert!(
+        rows.iter().filter(|row| row[3].is_number()).count() > 40
+            && rows.iter().all(|row| row[4].is_number())
+    );
+    let named =
+        |name: &str| rows.iter().any(|row| row[0] == name && (row[2].is_number() || row[1].is_string()));
+    // Everything that is registered, and what is no divergence between atoms.
+    for entry in divergences::registry(2, 1.0).unwrap() {
+        assert!(named(&entry.name), "{} is missing", entry.name);
+    }
+    for name in
+        ["W2", "Kullback–Leibler", "test by MMD", "test by Sinkhorn divergence", "precision and recall"]
+    {
+        assert!(named(name), "{name} is missing");
+    }
+    assert_eq!(tables[1]["name"], "floors");
 }

@@ -118,6 +118,11 @@ impl RandomFrequencies {
         &self.frequencies
     }
 
+    /// The weight τ of each complex function, K of them.
+    pub fn weights(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
+        self.tau.iter().step_by(2).copied()
+    }
+
     /// The number of complex functions, K; there are 2K real coordinates.
     pub fn len(&self) -> usize {
         self.frequencies.len()

@@ -35,7 +35,7 @@ impl<K: Kernel> Nystrom<K> {
         if kernel.properties().conditional {
             return Err(Error::NotPositiveDefinite { what: "kernel of the landmarks" });
         }
-        let gram = DMatrix::from_vec(m, m, kernel.matrix(&landmarks, &landmarks));
+        let gram = DMatrix::from_vec(m, m, kernel.matrix(&landmarks, &landmarks)?);
         let eigen = SymmetricEigen::new(gram);
         let largest = eigen.eigenvalues.iter().copied().fold(0.0, f64::max);
         let kept: Vec<usize> =
@@ -86,7 +86,7 @@ impl<K: Kernel> Family for Nystrom<K> {
     fn values(&self, x: &Points) -> Result<Vec<f64>> {
         check_dim("points", self.dim(), x.dim())?;
         // the n×m table, read as its m×n transpose by columns
-        let table = DMatrix::from_vec(self.landmarks.len(), x.len(), self.kernel.matrix(x, &self.landmarks));
+        let table = DMatrix::from_vec(self.landmarks.len(), x.len(), self.kernel.matrix(x, &self.landmarks)?);
         Ok((&self.projection * table).data.into())
     }
 }

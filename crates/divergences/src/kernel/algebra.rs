@@ -104,12 +104,13 @@ impl Kernel for Sum {
         self.added(|k| k.diagonal(x))
     }
 
-    fn matrix(&self, x: &Points, y: &Points) -> Vec<f64> {
+    fn matrix(&self, x: &Points, y: &Points) -> Result<Vec<f64>> {
+        super::check_table("entries of the kernel matrix", x.len(), y.len())?;
         let mut out = vec![0.0; x.len() * y.len()];
         for (a, k) in &self.terms {
-            out.iter_mut().zip(k.matrix(x, y)).for_each(|(out, v)| *out += a * v);
+            out.iter_mut().zip(k.matrix(x, y)?).for_each(|(out, v)| *out += a * v);
         }
-        out
+        Ok(out)
     }
 
     fn cross(&self, x: &Points, w: &[f64], y: &Points, v: &[f64]) -> f64 {
@@ -197,6 +198,11 @@ impl<A: Radial, B: Radial> Times<A, B> {
             return Err(CONDITIONAL);
         }
         Ok(Times(first, second))
+    }
+
+    /// The two factors.
+    pub fn factors(&self) -> (&A, &B) {
+        (&self.0, &self.1)
     }
 }
 

@@ -23,6 +23,11 @@ impl Laplace {
     pub fn new(bandwidth: f64) -> Result<Self> {
         Ok(Laplace { bandwidth: check_bandwidth(bandwidth)? })
     }
+
+    /// The bandwidth h.
+    pub fn bandwidth(&self) -> f64 {
+        self.bandwidth
+    }
 }
 
 impl Profile for Laplace {

@@ -60,6 +60,16 @@ impl Matern {
         Ok(Matern { smoothness, length: check_bandwidth(length)? })
     }
 
+    /// The smoothness ν.
+    pub fn smoothness(&self) -> Smoothness {
+        self.smoothness
+    }
+
+    /// The length ℓ.
+    pub fn length(&self) -> f64 {
+        self.length
+    }
+
     /// √(2ν)/ℓ.
     #[inline(always)]
     fn rate(self) -> f64 {

@@ -14,6 +14,7 @@ mod multiquadric;
 pub(crate) mod pairs;
 mod polynomial;
 mod radial;
+mod spectral;
 
 pub use algebra::{Mixture, Product, Sum, Times};
 pub use bandwidth::{Pairs, median_distance};
@@ -24,6 +25,7 @@ pub use matern::{Matern, Smoothness};
 pub use multiquadric::{InverseMultiquadric, RationalQuadratic};
 pub use polynomial::Polynomial;
 pub use radial::Radial;
+pub use spectral::Spectral;
 
 use measures::{Error, Points, Pullback, Result, parallel};
 
@@ -51,7 +53,11 @@ pub trait Kernel: Send + Sync {
     }
 
     /// The n×m table k(xᵢ, yⱼ), row-major: for small problems, and for tests that relabel the points.
-    fn matrix(&self, x: &Points, y: &Points) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// The table has more than 2²⁷ entries (a gigabyte).
+    fn matrix(&self, x: &Points, y: &Points) -> Result<Vec<f64>> {
+        check_table("entries of the kernel matrix", x.len(), y.len())?;
         let mut out = vec![0.0; x.len() * y.len()];
         if !y.is_empty() {
             parallel::fill_blocks(&mut out, y.len(), 8, |rows, out| {
@@ -60,7 +66,7 @@ pub trait Kernel: Send + Sync {
                 }
             });
         }
-        out
+        Ok(out)
     }
 
     /// Σᵢⱼ wᵢ vⱼ k(xᵢ, yⱼ) over all pairs; weights may have any sign.
@@ -116,8 +122,9 @@ pub trait Kernel: Send + Sync {
 /// The sums of a kernel that is a [`pairs::Profile`].
 macro_rules! fused_sums {
     () => {
-        fn matrix(&self, x: &measures::Points, y: &measures::Points) -> Vec<f64> {
-            $crate::kernel::pairs::matrix(self, x, y)
+        fn matrix(&self, x: &measures::Points, y: &measures::Points) -> measures::Result<Vec<f64>> {
+            $crate::kernel::check_table("entries of the kernel matrix", x.len(), y.len())?;
+            Ok($crate::kernel::pairs::matrix(self, x, y))
         }
         fn cross(&self, x: &measures::Points, w: &[f64], y: &measures::Points, v: &[f64]) -> f64 {
             $crate::kernel::pairs::cross(self, x, w, y, v)
@@ -170,7 +177,7 @@ impl Kernel for Box<dyn Kernel> {
     fn diagonal(&self, x: &Points) -> Pullback {
         (**self).diagonal(x)
     }
-    fn matrix(&self, x: &Points, y: &Points) -> Vec<f64> {
+    fn matrix(&self, x: &Points, y: &Points) -> Result<Vec<f64>> {
         (**self).matrix(x, y)
     }
     fn cross(&self, x: &Points, w: &[f64], y: &Points, v: &[f64]) -> f64 {
@@ -185,6 +192,18 @@ impl Kernel for Box<dyn Kernel> {
     fn embedding(&self, y: &Points, v: &[f64], x: &Points) -> Pullback {
         (**self).embedding(y, v, x)
     }
+}
+
+/// Entries of a table at most: a gigabyte.
+const TABLE: usize = 1 << 27;
+
+/// `Ok` when a table of n×m numbers is one that a caller can mean to hold.
+pub(crate) fn check_table(what: &'static str, n: usize, m: usize) -> Result<()> {
+    let requested = n.saturating_mul(m);
+    if requested > TABLE {
+        return Err(Error::TooMany { what, limit: TABLE, requested });
+    }
+    Ok(())
 }
 
 /// A length scale whose square and inverse square are ordinary doubles.

@@ -69,6 +69,16 @@ impl RationalQuadratic {
         }
     }
 
+    /// The exponent α.
+    pub fn alpha(&self) -> f64 {
+        self.alpha
+    }
+
+    /// The length ℓ.
+    pub fn length(&self) -> f64 {
+        self.length
+    }
+
     #[inline(always)]
     fn scale(self) -> f64 {
         (2.0 * self.alpha * self.length * self.length).recip()

@@ -89,6 +89,10 @@ fn total_variation(p: &Gaussian, q: &Gaussian) -> Result<f64> {
         return Ok(erf(shift / (2.0 * SQRT_2)));
     }
     if let [Term { excess, shift }] = terms[..] {
+        if shift.abs() > 1e100 {
+            // Squares overflow, and no mass is common.
+            return Ok(1.0);
+        }
         // log(p/q) = ½x² − ½(x − δ)²/λ − ½ log λ changes sign at the roots of (λ−1)x² + 2δx − δ² − λ log λ.
         let lambda = 1.0 + excess;
         let c = -(shift * shift + lambda * excess.ln_1p());

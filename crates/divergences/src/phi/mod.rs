@@ -131,7 +131,12 @@ impl Phi {
     }
 
     /// The perspective q φ(p/q) of two masses, with its limits at p = 0 and q = 0: one term of a discrete divergence.
+    ///
+    /// +∞ for a negative mass, outside the domain of φ.
     pub fn perspective(self, p: f64, q: f64) -> f64 {
+        if p < 0.0 || q < 0.0 {
+            return f64::INFINITY;
+        }
         if q == 0.0 {
             return if p == 0.0 { 0.0 } else { p * self.recession() };
         }

@@ -1,5 +1,6 @@
 //! The Fréchet distance between the Gaussians that have the moments of two samples (the distance of FID).
 
+use crate::divergence::{finite, finite_field, finite_variation};
 use crate::svd::Svd;
 use crate::{Axioms, Divergence};
 use measures::nalgebra::{DMatrix, DVector};
@@ -140,7 +141,7 @@ impl Divergence for Frechet {
 
     fn value(&self, mu: &Empirical, nu: &Empirical) -> Result<f64> {
         check_dim("second measure", mu.dim(), nu.dim())?;
-        Ok(value(&Moments::of(mu), &Moments::of(nu)))
+        finite(value(&Moments::of(mu), &Moments::of(nu)))
     }
 
     fn variation(&self, mu: &Empirical, nu: &Empirical) -> Result<Variation> {
@@ -168,17 +169,17 @@ impl TowardMoments {
 impl Functional for TowardMoments {
     fn variation(&self, mu: &Empirical) -> Result<Variation> {
         self.check(mu)?;
-        Ok(variation(mu, &self.0)?.0)
+        finite_variation(variation(mu, &self.0)?.0)
     }
 
     fn value(&self, mu: &Empirical) -> Result<f64> {
         self.check(mu)?;
-        Ok(value(&Moments::of(mu), &self.0))
+        finite(value(&Moments::of(mu), &self.0))
     }
 
     fn gradient_field(&self, mu: &Empirical) -> Result<Points> {
         self.check(mu)?;
-        Ok(variation(mu, &self.0)?.1)
+        finite_field(variation(mu, &self.0)?.1)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Kantorovich pairs (f, fᶜ) over a finite family of potentials.
 
 use super::{Maximiser, check_family, largest, one_hot};
+use crate::divergence::finite_variation;
 use crate::transport::Cost;
 use crate::{Axioms, Divergence, Toward};
 use measures::parallel::map_blocks;
@@ -98,7 +99,8 @@ impl<C: Cost, F: Family> Divergence for Kantorovich<C, F> {
             let excess = mu.weights()[i] - served[i];
             d_points.row_mut(i).iter_mut().zip(at.gradients.row(i)).for_each(|(d, g)| *d += excess * g);
         }
-        Ok(Variation { value: best.value, d_points, d_weights: centred(at.values, mu.weights()) })
+        let d_weights = centred(at.values, mu.weights());
+        finite_variation(Variation { value: best.value, d_points, d_weights })
     }
 
     fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {

@@ -1,13 +1,16 @@
 //! The maximum formulation D∞, eq. (2): over a finite family, over the unit ball of an RKHS, over pairs of functions.
 
+mod conjugate;
 mod kantorovich;
 mod pairs;
 mod rkhs;
 
+pub use conjugate::Conjugate;
 pub use kantorovich::Kantorovich;
 pub use pairs::SupPairs;
 pub use rkhs::RkhsBall;
 
+use crate::divergence::{finite_field, finite_variation};
 use crate::{Axioms, Divergence};
 use measures::{
     Empirical, Error, Family, Functional, Measure, Points, Pullback, Result, Variation, check_dim,
@@ -166,7 +169,7 @@ impl<F: Family> Functional for TowardBrackets<'_, F> {
     fn variation(&self, mu: &Empirical) -> Result<Variation> {
         let best = self.divergence.maximise_against(mu, &self.brackets)?;
         let at = self.divergence.potential(mu.points(), best)?;
-        Ok(Variation::from_potential(mu, best.value, at.values, at.gradients))
+        finite_variation(Variation::from_potential(mu, best.value, at.values, at.gradients))
     }
 
     fn value(&self, mu: &Empirical) -> Result<f64> {
@@ -175,7 +178,7 @@ impl<F: Family> Functional for TowardBrackets<'_, F> {
 
     fn gradient_field(&self, mu: &Empirical) -> Result<Points> {
         let best = self.divergence.maximise_against(mu, &self.brackets)?;
-        Ok(self.divergence.potential(mu.points(), best)?.gradients)
+        finite_field(self.divergence.potential(mu.points(), best)?.gradients)
     }
 }
 

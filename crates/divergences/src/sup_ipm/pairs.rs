@@ -1,6 +1,7 @@
 //! The generalised maximum formulation over a finite list of pairs.
 
 use super::{Maximiser, check_family, largest, one_hot};
+use crate::divergence::{finite_field, finite_variation};
 use crate::{Axioms, Divergence};
 use measures::{
     Empirical, Family, Functional, Measure, Points, Pullback, Result, Variation, check_dim, check_len,
@@ -91,7 +92,7 @@ impl<F: Family, G: Family> TowardPairs<'_, F, G> {
 impl<F: Family, G: Family> Functional for TowardPairs<'_, F, G> {
     fn variation(&self, mu: &Empirical) -> Result<Variation> {
         let (best, at) = self.potential(mu)?;
-        Ok(Variation::from_potential(mu, best.value, at.values, at.gradients))
+        finite_variation(Variation::from_potential(mu, best.value, at.values, at.gradients))
     }
 
     fn value(&self, mu: &Empirical) -> Result<f64> {
@@ -99,7 +100,7 @@ impl<F: Family, G: Family> Functional for TowardPairs<'_, F, G> {
     }
 
     fn gradient_field(&self, mu: &Empirical) -> Result<Points> {
-        Ok(self.potential(mu)?.1.gradients)
+        finite_field(self.potential(mu)?.1.gradients)
     }
 }
 

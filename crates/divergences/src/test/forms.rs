@@ -6,6 +6,7 @@
 //! eight table entries where a matrix product would do thirty-two multiply–adds (the method of four Russians). A strip
 //! starts at its own diagonal: the matrix is symmetric and the other half is not computed.
 
+use measures::Result;
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
 use measures::parallel::map_blocks;
 use std::ops::Range;
@@ -74,14 +75,21 @@ pub(super) struct Forms {
 
 /// The forms of the symmetric N×N matrix whose rows i in a range, columns from the start of that range on, are returned
 /// by `strip(range)`, row-major.
-pub(super) fn quadratic_forms(n: usize, labels: &Labels, strip: impl Fn(Range<usize>) -> Vec<f64>) -> Forms {
+///
+/// # Errors
+/// That of the strip.
+pub(super) fn quadratic_forms(
+    n: usize,
+    labels: &Labels,
+    strip: impl Fn(Range<usize>) -> Result<Vec<f64>>,
+) -> Result<Forms> {
     let (mut quadratic, mut rows) = (vec![0.0; labels.count], vec![0.0; n]);
     // Both triangles of the square on the diagonal are computed: an eighth of the rows at most, and within memory.
     let height = (n / 8).min(STRIP / n.max(1)).clamp(1, 4096).next_multiple_of(WORD);
     let mut start = 0;
     while start < n {
         let end = (start + height).min(n);
-        let mut table = strip(start..end);
+        let mut table = strip(start..end)?;
         let width = n - start;
         (0..end - start).for_each(|i| table[i * width + i] = 0.0);
         for i in 0..end - start {
@@ -97,7 +105,7 @@ pub(super) fn quadratic_forms(n: usize, labels: &Labels, strip: impl Fn(Range<us
     }
     let along =
         (0..labels.count).map(|b| (0..n).filter(|&i| labels.bit(i, b)).map(|i| rows[i]).sum()).collect();
-    Forms { quadratic, rows, along }
+    Ok(Forms { quadratic, rows, along })
 }
 
 /// Σᵢⱼ zᵢ K_ij zⱼ over a strip and some of its columns, doubled right of the square on the diagonal.
@@ -207,8 +215,9 @@ mod tests {
             };
             let labels = Labels::new(n, count, draw);
             let found = quadratic_forms(n, &labels, |rows| {
-                rows.clone().flat_map(|i| k[i * n + rows.start..(i + 1) * n].to_vec()).collect()
-            });
+                Ok(rows.clone().flat_map(|i| k[i * n + rows.start..(i + 1) * n].to_vec()).collect())
+            })
+            .unwrap();
             for b in [0, 1, 255, 256, 299] {
                 let z = draw(b);
                 let pairs = || (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).filter(|(i, j)| i != j);

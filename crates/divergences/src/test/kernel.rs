@@ -47,7 +47,7 @@ pub fn mmd_test(
         let of: Vec<usize> = rows.clone().collect();
         let against: Vec<usize> = (rows.start..total).collect();
         kernel.matrix(&pooled.select(&of), &pooled.select(&against))
-    });
+    })?;
     let (n, m) = (first as f64, (total - first) as f64);
     let Forms { quadratic, rows, along } = forms;
     let sum: f64 = rows.iter().sum();

@@ -1,9 +1,9 @@
-//! Tests of hypotheses: were two samples drawn from one law?
+//! Tests of hypotheses: were two samples drawn from one law, and was a sample drawn from a given one?
 //!
-//! All p-values here come from relabelling the pooled sample: under the hypothesis the labels are exchangeable, so that
+//! The p-values of two-sample tests come, but for [`block_test`], from relabelling the pooled sample: under the hypothesis the labels are exchangeable, so that
 //! p = (1 + #{relabelled statistic ≥ observed}) / (1 + B) satisfies P(p ≤ α) ≤ α for every α, sample size and dimension
-//! (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585). No asymptotic law is used: the null law of an MMD is degenerate,
-//! and that of a transport cost is not known. Samples must be independent draws; a sorted or thinned chain is not.
+//! (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585). No asymptotic law is used there: the null law of an MMD is degenerate,
+//! and that of a transport cost is not known. [`stein_test`] has no second sample to relabel and bootstraps. Samples must be independent draws; a sorted or thinned chain is not.
 //!
 //! | test | statistic | sees | cost |
 //! |---|---|---|---|
@@ -11,16 +11,23 @@
 //! | [`energy_test`] | energy distance | everything, location first; no parameter | the same |
 //! | [`neighbour_test`] | neighbours of one label | local differences, few dimensions | O(N log N) once |
 //! | [`classifier_test`] | accuracy of k-nearest-neighbour votes | the same, as an error rate | the same |
+//! | [`sinkhorn_test`] | Sinkhorn divergence | everything at the scale √ε and above | a solution a relabelling |
+//! | [`block_test`] | mean of MMD² over blocks | as MMD, with less power; for large samples | O(n) to O(n^{3/2}), no relabelling |
+//! | [`stein_test`] | KSD² against a score | one sample against a law; not the weight of far modes | O(n²) once, all draws together |
 //! | [`permutation_test`] | any [`Divergence`](crate::Divergence): Sinkhorn, Wasserstein, sliced … | what it sees | a value a relabelling |
 
+mod block;
 mod forms;
 mod kernel;
 mod neighbours;
 mod permutation;
+mod stein;
 
+pub use block::{Asymptotic, block_test};
 pub use kernel::{energy_test, mmd_estimate, mmd_test};
 pub use neighbours::{classifier_test, neighbour_test};
-pub use permutation::permutation_test;
+pub use permutation::{permutation_test, sinkhorn_test};
+pub use stein::{Bootstrapped, Signs, stein_test};
 
 use measures::{Error, Estimate, Points, Result, check_dim};
 

@@ -130,6 +130,8 @@ impl Exact {
         // Atoms without mass have potentials too, so every cost must be a number.
         let table = Table::new(cost, mu.points(), nu.points());
         let largest = table.largest()?;
+        // Sums of a few costs must be numbers too.
+        line::check_finite_costs(8.0 * largest)?;
         let kept = |all: &[i64], at: &[usize]| at.iter().map(|&i| all[i]).collect();
         let x = Merged::new(&mu.points().select(&rows), kept(&masses.supply, &rows));
         let y = Merged::new(&nu.points().select(&columns), kept(&masses.demand, &columns));

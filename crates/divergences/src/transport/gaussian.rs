@@ -65,6 +65,10 @@ impl GaussianTransport {
         let d_covariance = DMatrix::identity(source.dim(), source.dim()) - &a;
         // The traces cancel between close covariances; tr((I − A) Σ₀ (I − A)) is the same number as a sum of squares.
         let value = difference.norm_squared() + (&d_covariance * &root).norm_squared();
+        if !value.is_finite() {
+            let must = "finite: the Gaussians are too far apart or too wide";
+            return Err(measures::Error::Parameter { what: "squared distance", value, must });
+        }
         let residual = (&a * s0 * &a - s1).norm() / s1.norm();
         let offset = &m1 - &a * &m0;
         Ok(GaussianTransport {

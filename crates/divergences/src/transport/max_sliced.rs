@@ -1,7 +1,7 @@
 //! The max-sliced Wasserstein distance: the direction in which two measures differ most.
 
 use super::NormPower;
-use super::line::check_power;
+use super::line::{check_finite_costs, check_power};
 use super::plan::{Status, dot};
 use super::sliced::{check_pair, directions, ranked};
 use super::staircase::{Climbed, climb};
@@ -108,6 +108,7 @@ impl MaxSliced {
             let (value, length) = (probes[0].line.value, dot(&gradient, &gradient).sqrt());
             // d log W_p = d(W_p^p) / (p W_p^p).
             let residual = if value > 0.0 { length / (self.p * value) } else { 0.0 };
+            check_finite_costs(residual)?;
             let small = residual <= RESIDUAL;
             let last =
                 (small && (radius > 0.0 || residual == 0.0) && radius <= LAST_RADIUS) || iterations >= STEPS;

@@ -3,6 +3,7 @@
 use super::line::{check_finite_costs, check_power};
 use super::staircase::{Ranked, climb};
 use super::{NormPower, cost::bounding_box};
+use crate::divergence::{finite, finite_variation};
 use crate::packed::{Packed, inner_products};
 use crate::{Axioms, Divergence};
 use measures::lanes::{LaneOp, Lanes, WIDTH, dispatch};
@@ -104,10 +105,10 @@ impl SlicedWasserstein {
     /// r = 1, the mean distance, it grows with r towards the largest, which [`MaxSliced`](super::MaxSliced) looks for.
     ///
     /// # Errors
-    /// r that is not in [1, ∞).
+    /// r that is not in [1, 1000]: powers beyond overflow.
     pub fn averaged_in(self, r: f64) -> Result<Self> {
-        if !(1.0..f64::INFINITY).contains(&r) {
-            return Err(Error::Parameter { what: "r", value: r, must: "at least 1 and finite" });
+        if !(1.0..=1000.0).contains(&r) {
+            return Err(Error::Parameter { what: "r", value: r, must: "between 1 and 1000" });
         }
         Ok(SlicedWasserstein { average: r, ..self })
     }
@@ -355,12 +356,12 @@ impl Divergence for SlicedWasserstein {
 
     fn value(&self, mu: &Empirical, nu: &Empirical) -> Result<f64> {
         check_pair(mu, nu, self.p)?;
-        Ok(self.value_of(mu, &Sliced::new(nu, self)?))
+        finite(self.value_of(mu, &Sliced::new(nu, self)?))
     }
 
     fn variation(&self, mu: &Empirical, nu: &Empirical) -> Result<Variation> {
         check_pair(mu, nu, self.p)?;
-        self.variation_of(mu, &Sliced::new(nu, self)?)
+        finite_variation(self.variation_of(mu, &Sliced::new(nu, self)?)?)
     }
 
     /// Keeps the directions and the sorted projections of the target, L·m numbers and as many indices.
@@ -382,12 +383,12 @@ struct TowardSliced<'a> {
 impl Functional for TowardSliced<'_> {
     fn variation(&self, mu: &Empirical) -> Result<Variation> {
         check_pair(mu, self.target.nu, self.divergence.p)?;
-        self.divergence.variation_of(mu, &self.target)
+        finite_variation(self.divergence.variation_of(mu, &self.target)?)
     }
 
     fn value(&self, mu: &Empirical) -> Result<f64> {
         check_pair(mu, self.target.nu, self.divergence.p)?;
-        Ok(self.divergence.value_of(mu, &self.target))
+        finite(self.divergence.value_of(mu, &self.target))
     }
 }
 

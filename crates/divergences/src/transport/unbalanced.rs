@@ -99,7 +99,7 @@ impl<C: Cost> Unbalanced<C> {
     ///
     /// # Errors
     /// The measures live in different dimensions; a cost is NaN or infinite; the tolerance is not finite and positive; ε is
-    /// below 10⁻¹² of the largest cost.
+    /// below 10⁻¹² of the largest cost; ε, ρ and the costs are so far apart that their ratios overflow.
     pub fn solve(&self, mu: &Empirical, nu: &Empirical) -> Result<UnbalancedTransport> {
         check_dim("target measure", mu.dim(), nu.dim())?;
         let table = Table::new(&self.cost, mu.points(), nu.points());
@@ -120,7 +120,13 @@ impl<C: Cost> Unbalanced<C> {
                 (iterations >= self.settings.max_iterations).then_some(Status::IterationLimit)
             };
             if let Some(status) = status {
-                return Ok(state.finish(value, primal, error, iterations, status));
+                let solved = state.finish(value, primal, error, iterations, status);
+                let numbers = [solved.value, solved.primal, solved.mass, solved.transport_cost];
+                if let Some(value) = numbers.into_iter().find(|v| !v.is_finite()) {
+                    let must = "finite: epsilon and the penalty are too far apart, or too far from the costs";
+                    return Err(Error::Parameter { what: "unbalanced transport", value, must });
+                }
+                return Ok(solved);
             }
             let m = nu.len();
             let step: Vec<f64> = (0..m).map(|j| state.next[j] - state.v[j]).collect();

@@ -69,12 +69,18 @@ impl Experiment for Compare {
             b.points.len(),
             a.points.dim()
         ));
-        report.table(table(context, &a.points, &b.points, config.rows)?);
+        let (divergences, floors) = tables(context, &a.points, &b.points, config.rows)?;
+        report.table(divergences);
+        report.table(floors);
         report.note(format!(
             "The floor is the mean of the same quantity over {RELABELLINGS} random relabellings: all rows are pooled and dealt out \
              again into two samples of the same sizes, which is what sampling alone makes of one law. A value near its floor shows \
              no difference."
         ));
+        report.note(
+            "Standard errors are for the expectation of the estimator at these sizes, when the two laws differ; that of a p-value is \
+             for the p-value of all relabellings. Seconds are those of the value alone.",
+        );
         report.figure(pictures::clouds(
             "clouds",
             "The two samples",
@@ -107,9 +113,18 @@ fn check(a_name: &str, a: &Table, b_name: &str, b: &Table) -> Result<()> {
 /// Random relabellings behind a floor.
 const RELABELLINGS: u64 = 4;
 
-fn table(context: &Context<'_>, a: &Points, b: &Points, rows: usize) -> Result<report::Table> {
-    let columns = ["name", "settings", "value", "standard_error", "floor", "seconds"];
+/// What was found, and beside it the floors.
+fn tables(
+    context: &Context<'_>,
+    a: &Points,
+    b: &Points,
+    rows: usize,
+) -> Result<(report::Table, report::Table)> {
+    let columns = ["name", "settings", "value", "standard_error", "seconds"];
     let mut table = report::Table::new("divergences", "Every divergence there is", &columns);
+    let columns = ["name", "settings", "value", "floor"];
+    let mut beside =
+        report::Table::new("floors", "Each value beside what sampling alone makes of one law", &columns);
     let seed = context.seed();
     let scale = median_distance(thinned(&a.concat(b)?, rows, seed.named("pooled"))?.points())?;
     let entries = distances::all(a.dim(), scale)?;
@@ -118,47 +133,47 @@ fn table(context: &Context<'_>, a: &Points, b: &Points, rows: usize) -> Result<r
         context.check_stop()?;
         let most = entry.most.map_or(rows, |most| most.min(rows));
         let (x, y) = (thinned(a, most, seed.named("thin a"))?, thinned(b, most, seed.named("thin b"))?);
-        let compute = |x: &Empirical, y: &Empirical| {
-            (entry.compute)(&Pair { mu: x, nu: y, seed: seed.named(&entry.name), scale })
-        };
+        let pair = |x, y| Pair { mu: x, nu: y, seed: seed.named(&entry.name), scale };
+        let compute = |x: &Empirical, y: &Empirical| (entry.compute)(&pair(x, y));
         let started = Instant::now();
         let found = compute(&x, &y);
         let seconds = started.elapsed().as_secs_f64();
+        // A divergence may not exist for a pair (coinciding points have no density): the row says why.
+        let mut row = |settings: String, value: Option<f64>, error: Option<f64>| {
+            let name = entry.name.clone();
+            table.push(vec![name.into(), settings.into(), value.into(), error.into(), seconds.into()]);
+        };
         match found {
             Ok(found) => {
-                let floors = floors(&x, &y, found.len(), seed.named("relabel"), compute)?;
+                let floors = match entry.floor {
+                    true => floors(&x, &y, found.len(), seed.named("relabel"), compute)?,
+                    false => vec![None; found.len()],
+                };
+                let error = entry.error.as_ref().and_then(|error| error(&pair(&x, &y)));
                 let thin = (x.len(), y.len()) != (a.len(), b.len());
                 for (one, floor) in found.into_iter().zip(floors) {
                     let kept =
                         if thin { format!("; {} and {} rows", x.len(), y.len()) } else { String::new() };
-                    let settings = format!("{}{kept}", one.settings);
-                    table.push(vec![
-                        entry.name.clone().into(),
-                        settings.trim_start_matches("; ").into(),
-                        one.value.into(),
-                        one.standard_error.into(),
-                        floor.into(),
-                        seconds.into(),
-                    ]);
+                    let infinite = if one.value == f64::INFINITY { "; infinite" } else { "" };
+                    let settings = format!("{}{kept}{infinite}", one.settings);
+                    let settings = settings.trim_start_matches("; ").to_owned();
+                    let value = Some(one.value).filter(|v| v.is_finite());
+                    row(settings.clone(), value, one.standard_error.or(error));
+                    if entry.floor {
+                        beside.push(vec![
+                            entry.name.clone().into(),
+                            settings.into(),
+                            value.into(),
+                            floor.into(),
+                        ]);
+                    }
                 }
             }
-            // A divergence may not exist for a pair (coinciding points have no density): the row says why.
-            Err(error) => {
-                let why = format!("not defined: {error}");
-                let none = || None::<f64>.into();
-                table.push(vec![
-                    entry.name.clone().into(),
-                    why.into(),
-                    none(),
-                    none(),
-                    none(),
-                    seconds.into(),
-                ]);
-            }
+            Err(error) => row(format!("not defined: {error}"), None, None),
         }
         stage.at(k as u64 + 1, None);
     }
-    Ok(table)
+    Ok((table, beside))
 }
 
 /// The mean of each quantity over relabellings of the pooled rows; none where one of them is not defined.

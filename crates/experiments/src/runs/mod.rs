@@ -1,5 +1,6 @@
 //! The experiments, one a file.
 
+mod atlas;
 mod bars;
 mod compare;
 mod distances;
@@ -16,6 +17,7 @@ mod sample;
 mod spectrum;
 mod two_sample;
 
+pub use atlas::{Atlas, AtlasConfig};
 pub use bars::{Bars, BarsConfig};
 pub use compare::{Compare, CompareConfig};
 pub use fig1::{Fig1, Fig1Config};
