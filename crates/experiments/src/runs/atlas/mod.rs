@@ -176,10 +176,12 @@ impl Sheet<'_, '_> {
         for (k, (name, d)) in named(names, 1)?.iter().enumerate() {
             self.context.check_stop()?;
             let one = d.value(&quantiles(n, 1.0, 1.0)?, &mu)?;
-            let xy =
-                grid(0.1, 5.0, 25).into_iter().map(|t| Ok((t, d.value(&quantiles(n, t, 1.0)?, &mu)? / one)));
+            let mut xy = Vec::new();
+            for t in grid(0.1, 5.0, 25) {
+                xy.push((t, d.value(&quantiles(n, t, 1.0)?, &mu)? / one));
+            }
             let (color, dash) = style(k);
-            panel = panel.line(name, color, dash, xy.collect::<Result<Vec<_>>>()?);
+            panel = panel.line(name, color, dash, xy);
         }
         Ok(panel)
     }
@@ -188,7 +190,8 @@ impl Sheet<'_, '_> {
     fn noise(&mut self, title: &str, of: &[(&str, usize)]) -> Result<Panel> {
         let mut panel = Panel::new(title, Axis::log("n"), Axis::log("mean value at equal laws"));
         for (k, &(name, dim)) in of.iter().enumerate() {
-            let d = &named(&[name], dim)?[0].1;
+            let found = named(&[name], dim)?;
+            let d = &found[0].1;
             let mut xy = Vec::new();
             for &n in &self.config.sizes {
                 self.context.check_stop()?;

@@ -31,11 +31,13 @@ pub(super) fn figure(sheet: &mut Sheet<'_, '_>, report: &mut Report) -> Result<(
     for (k, (name, f)) in functionals.iter().enumerate() {
         let (color, dash) = style(k);
         let at = |shift: f64, scale: f64| -> Result<f64> { Ok(f.value(&quantiles(n, shift, scale)?)?) };
-        let shifts =
-            grid(-2.5, 2.5, 51).into_iter().map(|t| Ok((t, at(t, 1.0)?))).collect::<Result<Vec<_>>>()?;
+        let shifts = grid(-2.5, 2.5, 51)
+            .into_iter()
+            .map(|t| at(t, 1.0).map(|v| (t, v)))
+            .collect::<Result<Vec<_>>>()?;
         let scales = grid(-1.2, 1.2, 41)
             .into_iter()
-            .map(|e| Ok((e.exp(), at(0.0, e.exp())?)))
+            .map(|e| at(0.0, e.exp()).map(|v| (e.exp(), v)))
             .collect::<Result<Vec<_>>>()?;
         moved = moved.line(*name, color, dash, shifts);
         wide = wide.line(*name, color, dash, scales);
