@@ -6,6 +6,7 @@ pub mod exponential;
 pub mod field;
 pub mod grid;
 pub mod interaction;
+pub mod lanes;
 pub mod langevin;
 pub mod likelihood;
 pub mod ode;

@@ -112,3 +112,58 @@ fn chains_interactions_and_grids() {
     let start = plane.project(|x, y| (-(x - 1.0).powi(2) - y * y).exp()).unwrap();
     same_bits("plane", || plane.run(&start, 0.01, 5).unwrap().iter().map(|r| r.to_bits()).collect());
 }
+
+#[test]
+fn lanes() {
+    use flows::lanes::{LaneField, LaneOde, LaneSde, MixtureScore, Tsitouras};
+    use flows::measures::lanes::Real;
+    use flows::measures::zoo::GaussianMixture;
+    use flows::sde::{Additive, WhiteNoise};
+    struct Home;
+    impl LaneField<2> for Home {
+        #[inline(always)]
+        fn velocity<R: Real>(&self, _: R, x: &[R; 2]) -> [R; 2] {
+            [-x[0], -x[1]]
+        }
+    }
+    let field = MixtureScore::<2>::new(&GaussianMixture::ring(8, 4.0, 0.7).unwrap(), 1.0).unwrap();
+    let x = cloud(20_000);
+    let adaptive = LaneOde::adaptive(Tsitouras, 1e-4, 1e-4).unwrap();
+    let single = LaneOde::fixed(Tsitouras, 10).unwrap().single();
+    same_bits("adaptive lanes", || bits(&adaptive.solve(&field, &x, 0.0, 1.0).unwrap().end));
+    same_bits("fixed lanes", || bits(&single.solve(&field, &x, 0.0, 1.0).unwrap().end));
+    same_bits("Euler–Maruyama on lanes", || {
+        let (ou, noise) = (Additive::constant(Home, 1.0).unwrap(), WhiteNoise::new(Seed::new(3)));
+        bits(&LaneSde::euler_maruyama(20).unwrap().solve(&ou, &noise, &x, 0.0, 1.0).unwrap().end)
+    });
+}
+
+#[test]
+fn exponential_steps_densities_and_descents() {
+    use flows::descent::{Descent, HeavyBall};
+    use flows::exponential::{Extrapolation, log_snr_mesh, solve};
+    use flows::interaction::{Bandwidth, Riesz, Svgd};
+    use flows::likelihood::log_density;
+    use flows::measures::Empirical;
+    use flows::measures::zoo::GaussianMixture;
+    use flows::path::{Linear, MixturePath};
+    let path = MixturePath::new(Linear, &GaussianMixture::ring(5, 2.0, 0.4).unwrap()).unwrap();
+    let x = cloud(5_000);
+    let mesh = log_snr_mesh(&Linear, 0.05, 0.95, 8).unwrap();
+    same_bits("2M", || bits(&solve(Extrapolation::TwoM, &Linear, &path, &x, &mesh).unwrap().end));
+    same_bits("likelihood", || {
+        let ode = Ode::adaptive(TSITOURAS, 1e-3, 1e-3).unwrap();
+        let found = log_density(&ode, &path, &Gaussian::standard(2), 0.0, &x, 0.9).unwrap();
+        found.log_density.iter().map(|l| l.to_bits()).collect()
+    });
+    let few = Empirical::uniform(cloud(200)).unwrap();
+    let riesz = Riesz::new(1.0, 0.1).unwrap();
+    same_bits("descent", || {
+        bits(Descent::new(0.1, 10, 0.0).unwrap().run(&riesz, &few).unwrap().measure.points())
+    });
+    same_bits("SVGD with momentum and noise", || {
+        let svgd = Svgd::new(Gaussian::standard(2), Bandwidth::Median).unwrap();
+        let ball = HeavyBall::new(0.1).unwrap().momentum(0.5).unwrap().temperature(0.1).unwrap();
+        bits(ball.run(&svgd, &few, 10, Seed::new(1)).unwrap().measure.points())
+    });
+}

@@ -2,15 +2,16 @@
 
 use crate::Arguments;
 use serde_json::{Map, Value, json};
+use std::fmt::Display;
 use std::fs;
 use std::time::Instant;
 
 /// Calls `work` once to warm up and then until the budget or the repetitions are spent, and returns the row with the last
 /// result. A first call beyond the budget is the only one.
-pub(crate) fn bench<T>(
+pub(crate) fn bench<T, E: Display>(
     arguments: &Arguments,
-    mut work: impl FnMut() -> measures::Result<T>,
-    describe: impl FnOnce(T) -> measures::Result<Vec<(&'static str, Value)>>,
+    mut work: impl FnMut() -> Result<T, E>,
+    describe: impl FnOnce(T) -> Result<Vec<(&'static str, Value)>, E>,
 ) -> Result<Value, String> {
     let mut timed = || {
         let start = Instant::now();
@@ -77,7 +78,7 @@ mod tests {
         let mut calls = 0;
         let work = || {
             calls += 1;
-            Ok(vec![1u8; 64 << 20])
+            Ok::<_, String>(vec![1u8; 64 << 20])
         };
         let row = bench(&arguments, work, |bytes| Ok(vec![("value", json!(bytes.len()))])).unwrap();
         assert_eq!((calls, row["repetitions"].as_u64(), row["value"].as_u64()), (4, Some(3), Some(64 << 20)));

@@ -23,6 +23,17 @@ pub(crate) fn check_start(x0: &impl State, t0: f64, t1: f64) -> Result<()> {
     }
 }
 
+/// Two finite tolerances of which none is negative and one is positive.
+pub(crate) fn check_tolerances(rtol: f64, atol: f64) -> Result<()> {
+    for (what, value, other) in [("rtol", rtol, atol), ("atol", atol, rtol)] {
+        if !(value.is_finite() && value >= 0.0 && (value > 0.0 || other > 0.0)) {
+            let must = "finite and positive (one of rtol and atol may be zero)";
+            return Err(measures::Error::Parameter { what, value, must }.into());
+        }
+    }
+    Ok(())
+}
+
 /// At least two finite times that go strictly one way.
 pub(crate) fn check_mesh(mesh: &[f64]) -> Result<()> {
     if mesh.len() < 2 {

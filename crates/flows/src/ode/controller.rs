@@ -76,6 +76,21 @@ impl Pid {
         Ok(Pid::of(proportional, integral, derivative))
     }
 
+    /// P, I and D.
+    pub(crate) fn gains(&self) -> (f64, f64, f64) {
+        (self.proportional, self.integral, self.derivative)
+    }
+
+    /// The smallest and the largest factor.
+    pub(crate) fn limits(&self) -> (f64, f64) {
+        self.limits
+    }
+
+    /// The safety factor.
+    pub(crate) fn safety(&self) -> f64 {
+        self.safety
+    }
+
     /// The same gains with another safety factor, in (0, 1].
     ///
     /// # Errors
@@ -107,7 +122,7 @@ impl Pid {
 }
 
 /// Errors below this one say nothing but "very small".
-const FLOOR: f64 = 1e-10;
+pub(crate) const FLOOR: f64 = 1e-10;
 
 impl Controller for Pid {
     fn decide(&self, error: f64, exponent: f64, memory: &mut Memory) -> Decision {

@@ -27,7 +27,8 @@ mod tableau;
 mod trajectory;
 mod tsitouras;
 
-pub(crate) use check::{check_ends, check_mesh, check_start, checked};
+pub(crate) use check::{check_ends, check_mesh, check_start, check_tolerances, checked};
+pub(crate) use controller::FLOOR;
 
 pub use bogacki_shampine::BOGACKI_SHAMPINE;
 pub use controller::{Controller, Decision, Memory, Pid};

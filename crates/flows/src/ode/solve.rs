@@ -1,6 +1,6 @@
 //! The solver of eq. (7): a method, a pace, what to look at on the way.
 
-use super::check::{check_ends, check_mesh, check_start, checked};
+use super::check::{check_ends, check_mesh, check_start, check_tolerances, checked};
 use super::controller::{Controller, Pid};
 use super::drive::{Driver, Pace, Task};
 use super::event::Event;
@@ -84,12 +84,7 @@ impl<'a, S: State> Ode<'a, S> {
     /// # Errors
     /// A tolerance is not finite and positive (zero is allowed for one of the two), or the method has no error estimate.
     pub fn adaptive(stepper: impl Stepper<S> + 'a, rtol: f64, atol: f64) -> Result<Self> {
-        for (what, value, other) in [("rtol", rtol, atol), ("atol", atol, rtol)] {
-            if !(value.is_finite() && value >= 0.0 && (value > 0.0 || other > 0.0)) {
-                let must = "finite and positive (one of rtol and atol may be zero)";
-                return Err(measures::Error::Parameter { what, value, must }.into());
-            }
-        }
+        check_tolerances(rtol, atol)?;
         if stepper.error_order().is_none() {
             return Err(Error::NoErrorEstimate { method: stepper.name() });
         }

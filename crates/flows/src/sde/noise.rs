@@ -39,6 +39,11 @@ impl WhiteNoise {
     pub fn new(seed: Seed) -> Self {
         WhiteNoise { seed }
     }
+
+    /// The seed of the increments, of which step k is stream k.
+    pub(crate) fn increments(&self) -> Seed {
+        self.seed.named("increment")
+    }
 }
 
 struct White {

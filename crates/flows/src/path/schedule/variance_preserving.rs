@@ -36,6 +36,11 @@ impl VariancePreserving {
         0.5 * tau * (self.first + 0.5 * (self.last - self.first) * tau)
     }
 
+    /// β at data and at noise.
+    pub(crate) fn betas(&self) -> (f64, f64) {
+        (self.first, self.last)
+    }
+
     /// −ds/dt = ½β.
     fn rate(&self, t: f64) -> f64 {
         0.5 * (self.first + (self.last - self.first) * (1.0 - t))
