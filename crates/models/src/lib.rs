@@ -19,6 +19,7 @@ pub mod persist;
 mod rows;
 mod scaler;
 mod source;
+pub mod tangent;
 pub mod tensor;
 mod train;
 pub mod twins;
@@ -28,8 +29,8 @@ pub use average::Average;
 pub use error::{Error, Result};
 pub use generators::{
     ChainConfig, Decoder, DecoderAbout, Denoised, EnergyAbout, EnergyModel, ExponentialRule, FlowAbout,
-    FlowModel, Generator, MapConfig, NormalisingAbout, NormalisingFlow, OneStep, Rule, SamplerConfig,
-    SdeRule, SolverConfig, load,
+    FlowModel, Generator, Leap, LeapAbout, LeapModel, MapConfig, NormalisingAbout, NormalisingFlow, OneStep,
+    Rule, SamplerConfig, SdeRule, SolverConfig, load,
 };
 pub use guard::{device, device_name, guard, set_threads};
 pub use method::{Method, Moment, Setup};

@@ -233,6 +233,17 @@ impl FlowModel {
         model.counted()
     }
 
+    /// A copy whose flow is followed by another solver.
+    ///
+    /// # Errors
+    /// A setting of the solver is out of range.
+    pub fn with_solver(&self, solver: SolverConfig) -> Result<Self> {
+        solver.ode::<Points>()?;
+        let mut model = self.copy()?;
+        model.about.solver = solver;
+        model.counted()
+    }
+
     fn counted(mut self) -> Result<Self> {
         let networks = 1 + u64::from(self.denoiser.is_some());
         self.evaluations = if let Some(count) = self.about.sampler.evaluations(networks) {
@@ -339,7 +350,7 @@ impl Map for FlowModel {
     }
 
     /// Points of noise (standard coordinates), or of the starting measure (its own coordinates), to data, along the probability
-    /// flow whatever the sampler.
+    /// flow where the sampler is a diffusion.
     fn apply(&self, z: &Points) -> measures::Result<Points> {
         measures::check_dim("points", self.dim(), z.dim())?;
         let z = match &self.about.start {
@@ -347,7 +358,11 @@ impl Map for FlowModel {
             None => z.clone(),
         };
         let why = "the solver could not follow the learned velocity";
-        let x = self.carry(&z, false).map_err(|_| measures::Error::Undefined { what: "the map", why })?;
+        let x = match self.about.sampler {
+            SamplerConfig::Sde { .. } => self.carry(&z, false),
+            _ => self.sampled(&z, Seed::new(0)),
+        };
+        let x = x.map_err(|_| measures::Error::Undefined { what: "the map", why })?;
         Ok(self.about.scaler.restore(x))
     }
 }
@@ -372,6 +387,10 @@ impl Generator for FlowModel {
     }
 
     fn log_density(&self, x: &Points) -> Result<Vec<f64>> {
+        if let SamplerConfig::Jumps { .. } = self.about.sampler {
+            let why = "a model distilled to a few jumps generates but has no tractable density";
+            return Err(Error::Undefined { what: "log_density", why });
+        }
         self.log_density_of(x)
     }
 

@@ -4,6 +4,7 @@ mod decoder;
 mod denoised;
 mod energy;
 mod flow;
+mod leap;
 mod likelihood;
 mod normalising;
 mod one_step;
@@ -15,6 +16,8 @@ pub use denoised::Denoised;
 pub(crate) use denoised::DenoisedAbout;
 pub use energy::{ChainConfig, EnergyAbout, EnergyModel};
 pub use flow::{FlowAbout, FlowModel};
+pub use leap::{Leap, LeapAbout, LeapModel};
+pub(crate) use leap::{boundary, noise_at, part_at};
 pub(crate) use likelihood::Divergence;
 pub use normalising::{NormalisingAbout, NormalisingFlow};
 pub use one_step::{MapConfig, OneStep};
@@ -82,6 +85,7 @@ pub trait Generator: Send {
 const KINDS: &[&str] = &[
     OneStep::NAME,
     FlowModel::NAME,
+    LeapModel::NAME,
     NormalisingFlow::NAME,
     Decoder::NAME,
     EnergyModel::NAME,
@@ -98,6 +102,7 @@ pub fn load(path: &Path) -> Result<Box<dyn Generator>> {
     match header.name.as_str() {
         OneStep::NAME => Ok(Box::new(OneStep::from_file(&header, &record, path)?)),
         FlowModel::NAME => Ok(Box::new(FlowModel::from_file(&header, &record, path)?)),
+        LeapModel::NAME => Ok(Box::new(LeapModel::from_file(&header, &record, path)?)),
         NormalisingFlow::NAME => Ok(Box::new(NormalisingFlow::from_file(&header, &record, path)?)),
         Denoised::NAME => Ok(Box::new(Denoised::from_file(&header, &record, path)?)),
         EnergyModel::NAME => Ok(Box::new(EnergyModel::from_file(&header, &record, path)?)),

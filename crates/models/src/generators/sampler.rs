@@ -33,6 +33,12 @@ pub enum SamplerConfig {
         #[serde(default = "exponential_steps")]
         steps: usize,
     },
+    /// Jumps of equal length in time, each to where the line between the ends (x₀, x₁) of its answer leads: DDIM steps, and Euler's
+    /// on straight paths. Distilled models are trained for so many.
+    Jumps {
+        /// Jumps a sample takes.
+        steps: usize,
+    },
     /// A diffusion with the laws of the path, dX = (v + ε∇log ρ) dt + √(2ε) dB. At level 1 it is the reverse of the
     /// diffusion that noises data along the path, and the Schrödinger bridge for a model of one.
     Sde {
@@ -125,7 +131,9 @@ impl SamplerConfig {
     pub(crate) fn check(&self) -> Result<()> {
         match *self {
             SamplerConfig::Flow {} => Ok(()),
-            SamplerConfig::Exponential { steps, .. } => check_count("sampler.steps", steps),
+            SamplerConfig::Exponential { steps, .. } | SamplerConfig::Jumps { steps } => {
+                check_count("sampler.steps", steps)
+            }
             SamplerConfig::Sde { steps, level, .. } => {
                 check_count("sampler.steps", steps)?;
                 check_range("sampler.level", level, 0.0.., "finite and not negative")
@@ -135,7 +143,7 @@ impl SamplerConfig {
 
     /// Whether it asks for more than the velocity: the score, or the denoiser.
     pub(crate) fn needs_score(&self) -> bool {
-        !matches!(self, SamplerConfig::Flow {})
+        matches!(self, SamplerConfig::Exponential { .. } | SamplerConfig::Sde { .. })
     }
 
     /// Network evaluations a sample, for a model of so many networks; none where the solver of the flow says it.
@@ -145,6 +153,7 @@ impl SamplerConfig {
             SamplerConfig::Exponential { rule, steps } => {
                 Some(networks * (steps as u64 + u64::from(rule == ExponentialRule::AdamsBashforth3)))
             }
+            SamplerConfig::Jumps { steps } => Some(networks * steps as u64),
             SamplerConfig::Sde { scheme, steps, .. } => {
                 Some(networks * (scheme.scheme().evaluations() * steps) as u64)
             }
@@ -161,9 +170,14 @@ impl FlowModel {
         let must = |must: &str| Err(Error::setting("cut", self.about().cut, must));
         match sampler {
             SamplerConfig::Flow {} => Ok(()),
-            SamplerConfig::Exponential { .. } if self.latent().is_some() => {
-                let must = "flow or sde: an exponential integrator is for paths from Gaussian noise alone";
-                Err(Error::setting("sampler", "exponential", must))
+            SamplerConfig::Exponential { .. } | SamplerConfig::Jumps { .. } if self.latent().is_some() => {
+                let must =
+                    "flow or sde: exponential integrators and jumps are for paths without latent noise";
+                Err(Error::setting("sampler", format!("{sampler:?}"), must))
+            }
+            SamplerConfig::Jumps { .. } => {
+                let (kind, device) = self.params.options();
+                Coefficients::at(self.schedule(), &[from], kind, device)?.check(self.about().prediction)
             }
             SamplerConfig::Exponential { steps, .. } => {
                 if log_snr_mesh(self.schedule(), from, to, steps).is_err() {
@@ -197,6 +211,24 @@ impl FlowModel {
         Ok(-c.ends(self.about().prediction, x, &said).0 / &c.sigma)
     }
 
+    /// The points α(to) x₁ + σ(to) x₀ with the ends (x₀, x₁) as the network has them at the times `from` and the rows of `x`.
+    pub(crate) fn jump(&self, from: &[f64], to: &[f64], x: &Tensor) -> Result<Tensor> {
+        let (kind, device) = self.params.options();
+        let here = Coefficients::at(self.schedule(), from, kind, device)?;
+        let (x0, x1) = here.ends(self.about().prediction, x, &self.forward(from, x)?);
+        let (alpha, sigma) = self.coefficients(to)?;
+        Ok(x1 * alpha + x0 * sigma)
+    }
+
+    /// α and σ, n×1: finite at every time, unlike their slopes.
+    pub(crate) fn coefficients(&self, t: &[f64]) -> Result<(Tensor, Tensor)> {
+        let (kind, device) = self.params.options();
+        let column = |f: &dyn Fn(f64) -> f64| {
+            to_tensor(&Points::from_line(t.iter().map(|&t| f(t)).collect()), kind, device)
+        };
+        Ok((column(&|t| self.schedule().alpha(t))?, column(&|t| self.schedule().sigma(t))?))
+    }
+
     /// v + ε∇log ρ at a time all rows share.
     fn drifting(&self, t: f64, level: f64, x: &Tensor) -> Result<Tensor> {
         let (kind, device) = self.params.options();
@@ -226,6 +258,17 @@ impl FlowModel {
                 let (from, to) = self.span();
                 let mesh = log_snr_mesh(self.schedule(), from, to, steps)?;
                 Ok(exponential::solve(rule.rule(), self.schedule(), self, x, &mesh)?.finished()?)
+            }),
+            SamplerConfig::Jumps { steps } => guard(|| {
+                let _guard = no_grad_guard();
+                let (kind, device) = self.params.options();
+                let (from, to) = self.span();
+                let at = |k: usize| vec![from + (to - from) * (k as f64 / steps as f64); x.len()];
+                let mut x = to_tensor(x, kind, device)?;
+                for k in 0..steps {
+                    x = self.jump(&at(k), &at(k + 1), &x)?;
+                }
+                to_points(&x)
             }),
             SamplerConfig::Sde { scheme, steps, level } => guard(|| {
                 let (from, to) = self.span();

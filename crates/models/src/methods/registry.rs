@@ -184,6 +184,10 @@ pub fn all() -> &'static [&'static dyn AnyMethod] {
         &Of::<flow::FlowMatching>::new(),
         &Of::<flow::Diffusion>::new(),
         &Of::<flow::Interpolant>::new(),
+        &Of::<flow::Rectified>::new(),
+        &Of::<flow::Distill>::new(),
+        &Of::<flow::Consistency>::new(),
+        &Of::<flow::MeanFlow>::new(),
         &Of::<flow::Annealed>::new(),
         &Of::<flow::Drift>::new(),
     ];

@@ -32,7 +32,10 @@ impl Recipe {
             "energy_model" => (2500, WIDE),
             "iwae" => (3000, WIDE),
             "sinkhorn" => (3000, STRICT),
-            "diffusion" | "flow_matching" => (20_000, STRICT),
+            "diffusion" | "flow_matching" | "interpolant" | "rectified" | "distill" | "consistency" => {
+                (20_000, STRICT)
+            }
+            "mean_flow" => (20_000, STRICT),
             _ => (10_000, STRICT),
         };
         Recipe { steps, bar }

@@ -1,17 +1,26 @@
 //! Maps from flows, section 4 of the paper: learn a velocity, a score or a denoiser along a path of measures, then follow it.
 
 mod annealed;
+mod consistency;
 mod diffusion;
+mod distill;
 mod drift;
 pub mod drifts;
 mod flow_matching;
 mod interpolant;
 pub(crate) mod latent;
+mod mean_flow;
 pub(crate) mod path;
+mod rectified;
+mod rounds;
 
 pub use annealed::{Annealed, AnnealedConfig, AnnealedState};
+pub use consistency::{Consistency, ConsistencyConfig, ConsistencyMode, ConsistencyState};
 pub use diffusion::{Diffusion, DiffusionConfig, DiffusionState};
+pub use distill::{Distill, DistillConfig, DistillMode, DistillState};
 pub use drift::{Drift, DriftConfig, DriftState, DriftingConfig};
 pub use flow_matching::{CouplingConfig, FlowMatching, FlowMatchingConfig, FlowMatchingState};
 pub use interpolant::{Interpolant, InterpolantConfig, InterpolantState};
+pub use mean_flow::{MeanFlow, MeanFlowConfig, MeanFlowState};
 pub use path::{PathConfig, Prediction};
+pub use rectified::{Rectified, RectifiedConfig, RectifiedState};
