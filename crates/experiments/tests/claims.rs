@@ -71,3 +71,10 @@ fn repulsion() {
     holds("repulsion", 9, &["particles=[16,100]", "repetitions=3", "steps=800", "reference=2000"]);
     refuses("repulsion", "particles=[2]", "particles");
 }
+
+#[test]
+fn integrators() {
+    holds("integrators", 25, &["particles=40", "paths=30000", "steps=[4,8,16,32,64]", "cloud=300"]);
+    refuses("integrators", "tolerances=[1e-3,1e-2]", "tolerances");
+    refuses("integrators", "steps=[4,8,12]", "steps");
+}
