@@ -140,7 +140,7 @@ impl Method for Drift {
         let loss = match &c.drift {
             DriftConfig::Descent { loss } => {
                 let divergence = match s.divergence.take() {
-                    Some(known) if !loss.changes() => known,
+                    Some(known) if !loss.changes(at) => known,
                     _ => loss.divergence(&s.reference, at)?,
                 };
                 let divergence = s.divergence.insert(divergence);
