@@ -4,9 +4,9 @@ use crate::bridge::bridged;
 use crate::error::{Result, check_count, check_range};
 use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
+use crate::methods::flow::PathConfig;
 use crate::methods::flow::annealing::{NoisedSide, Pace, RoundOrder, told_apart};
 use crate::methods::flow::inner::{ObjectiveConfig, RivalConfig};
-use crate::methods::flow::PathConfig;
 use crate::methods::statistics::{Critic, Rule, round};
 use crate::noise::{Law, Noise};
 use crate::optim::{Adam, OptimConfig};
@@ -224,7 +224,7 @@ impl Method for Annealed {
         c.pace.check()?;
         let scaler = Scaler::of(target, c.map.standardise, setup.seed.named("scaler"))?;
         let reference = scaler.standardise(overview(target, REFERENCE, setup.seed.named("reference"))?);
-        let map = OneStep::new(&c.map, scaler, Annealed::NAME, setup)?;
+        let map = OneStep::new(&c.map, scaler, Annealed::NAME, target, setup)?;
         let adam = Adam::new(&c.optim, &map.params)?;
         // Settings that make no divergence are refused here, before anything runs.
         for widening in [1.0, c.kernel] {
@@ -318,8 +318,7 @@ fn play(
                 let _guard = no_grad_guard();
                 s.fake(c, c.batch, &mut round(at, "noise", k))?
             };
-            let (loss, value) =
-                rule.of_critic(&critic, &real(s, k)?, &fake, &mut round(at, "between", k))?;
+            let (loss, value) = rule.of_critic(&critic, &real(s, k)?, &fake, &mut round(at, "between", k))?;
             if !critic.step(&loss, at)? {
                 return Ok(f64::NAN);
             }
@@ -377,7 +376,7 @@ mod tests {
         AnnealedConfig {
             map: MapConfig { standardise: false, ..MapConfig::default() },
             optim: OptimConfig { lr: 5e-3, ..OptimConfig::default() },
-            batch: 128,
+            batch: 64,
             ..c
         }
     }
@@ -428,8 +427,8 @@ mod tests {
         ];
         for objective in objectives {
             let c = AnnealedConfig { objective: objective.clone(), rounds: 5, ..AnnealedConfig::default() };
-            let mean = mean_after(c, 800);
-            assert!((mean - 4.0).abs() < 0.5, "{objective:?}: {mean}");
+            let mean = mean_after(c, 300);
+            assert!((mean - 4.0).abs() < 0.6, "{objective:?}: {mean}");
         }
     }
 

@@ -128,7 +128,13 @@ impl Pace {
 }
 
 /// Whether the pooled points can be told apart at this level.
-pub(crate) fn told_apart(x: &Points, y: &Points, permutations: usize, level: f64, at: &Moment) -> Result<bool> {
+pub(crate) fn told_apart(
+    x: &Points,
+    y: &Points,
+    permutations: usize,
+    level: f64,
+    at: &Moment,
+) -> Result<bool> {
     // The bandwidth is that of the pooled sample, which relabelling does not change: the test stays valid.
     let median = median_distance(x, y, Pairs::Among(1000))?;
     let kernel = Mixture::of_bandwidths(&[median, 0.3 * median, 0.1 * median])?;
@@ -168,7 +174,8 @@ mod tests {
 
     #[test]
     fn paces_out_of_range_are_named() {
-        let pace = |level, points, every, at_most| Pace::Test { level, points, permutations: 99, every, at_most };
+        let pace =
+            |level, points, every, at_most| Pace::Test { level, points, permutations: 99, every, at_most };
         for (bad, field) in [
             (pace(1.0, 300, 100, None), "pace.level"),
             (pace(0.05, 1, 100, None), "pace.points"),

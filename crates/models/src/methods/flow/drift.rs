@@ -127,7 +127,7 @@ impl Method for Drift {
             }
         }
         let median = median_distance(&reference)?;
-        let map = OneStep::new(&c.map, scaler, Drift::NAME, setup)?;
+        let map = OneStep::new(&c.map, scaler, Drift::NAME, target, setup)?;
         let adam = Adam::new(&c.optim, &map.params)?;
         target.batch(c.target_batch.unwrap_or(c.batch), &mut setup.seed.rng())?;
         Ok(DriftState { map, adam, reference, median, divergence: None })

@@ -1,9 +1,7 @@
 //! The loss that annealing keeps the same in all rounds: a divergence, or a learned critic.
 
 use crate::error::{Error, Result, check_count};
-use crate::methods::statistics::{
-    FganRule, GanLoss, GanRule, Lipschitz, LossConfig, PhiConfig, Rule,
-};
+use crate::methods::statistics::{FganRule, GanLoss, GanRule, Lipschitz, LossConfig, PhiConfig, Rule};
 use crate::nets::{Activation, MlpConfig};
 use crate::optim::OptimConfig;
 use schemars::JsonSchema;
@@ -113,7 +111,9 @@ impl ObjectiveConfig {
         match self {
             ObjectiveConfig::Divergence { loss } => loss.widened(factor).map(Some),
             _ if factor == 1.0 => Ok(None),
-            _ => Err(Error::setting("kernel", factor, "1 for a learned critic, which has no kernel to widen")),
+            _ => {
+                Err(Error::setting("kernel", factor, "1 for a learned critic, which has no kernel to widen"))
+            }
         }
     }
 }

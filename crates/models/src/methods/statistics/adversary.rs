@@ -123,7 +123,7 @@ impl Adversaries {
         check_count("batch", duel.batch)?;
         check_count("critic_steps", duel.critic_steps)?;
         let scaler = Scaler::of(target, duel.map.standardise, setup.seed.named("scaler"))?;
-        let map = OneStep::new(duel.map, scaler, method, setup)?;
+        let map = OneStep::new(duel.map, scaler, method, target, setup)?;
         let critic = Critic::new(duel.critic, duel.critic_optim, (target.dim(), features), setup)?;
         let map_adam = Adam::new(duel.optim, &map.params)?;
         target.batch(duel.batch, &mut setup.seed.rng())?;
