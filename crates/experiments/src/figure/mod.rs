@@ -86,6 +86,11 @@ pub enum Mark {
         /// The abscissae with both ordinates.
         xyz: Vec<(f64, f64, f64)>,
     },
+    /// Words beside points; one that would lie over an earlier one is left out.
+    Labels {
+        /// The points with their words.
+        at: Vec<(f64, f64, String)>,
+    },
     /// A horizontal line across the panel.
     Level {
         /// Its ordinate.
@@ -167,6 +172,11 @@ impl Panel {
         self.with(label, color, Mark::Bars { edges, heights })
     }
 
+    /// Adds words beside points, the most important first.
+    pub fn labels(self, at: Vec<(f64, f64, String)>) -> Self {
+        self.with("", Color::Ink, Mark::Labels { at })
+    }
+
     /// Adds a horizontal reference.
     pub fn level(self, label: impl Into<String>, color: Color, dash: Dash, y: f64) -> Self {
         self.with(label, color, Mark::Level { y, dash })
@@ -237,6 +247,18 @@ impl Figure {
                         .zip(heights)
                         .for_each(|(pair, &y)| row(pair[0], y, Some(pair[1]), None)),
                     Mark::Band { xyz } => xyz.iter().for_each(|&(x, y, y2)| row(x, y, None, Some(y2))),
+                    Mark::Labels { at } => {
+                        for (x, y, word) in at {
+                            rows.push([
+                                panel.title.clone(),
+                                word.clone(),
+                                cell(*x),
+                                cell(*y),
+                                String::new(),
+                                String::new(),
+                            ]);
+                        }
+                    }
                     Mark::Level { y, .. } => row(f64::NAN, *y, None, None),
                 }
             }

@@ -244,6 +244,7 @@ fn mark(series: &Series, plot: &Plot, out: &mut String) {
             let path = polyline(low.chain(high));
             let _ = write!(out, "<path class=\"b f-{color}\" opacity=\"0.2\" d=\"{path}z\"/>");
         }
+        Mark::Labels { at } => words(at, plot, out),
         Mark::Level { y, dash } => {
             let y = plot.y.pixel(*y);
             if y.is_finite() {
@@ -256,6 +257,24 @@ fn mark(series: &Series, plot: &Plot, out: &mut String) {
                 );
             }
         }
+    }
+}
+
+/// Words to the right of their points, or to the left where there is no room; what would cover an earlier word is left out.
+fn words(at: &[(f64, f64, String)], plot: &Plot, out: &mut String) {
+    let mut taken: Vec<(f64, f64, f64)> = Vec::new();
+    for (x, y, word) in at {
+        let (x, y, width) = (plot.x.pixel(*x), plot.y.pixel(*y), 0.92 * text_width(word));
+        if !(x.is_finite() && y.is_finite()) {
+            continue;
+        }
+        let free = |left: f64| {
+            let inside = left >= plot.left && left + width <= plot.right + 8.0;
+            inside && taken.iter().all(|&(l, r, h)| left > r || left + width < l || (y - h).abs() > 11.0)
+        };
+        let Some(left) = [x + 6.0, x - 6.0 - width].into_iter().find(|left| free(*left)) else { continue };
+        taken.push((left, left + width, y));
+        let _ = write!(out, "<text class=\"w\" x=\"{left:.1}\" y=\"{:.1}\">{}</text>", y + 4.0, escape(word));
     }
 }
 
@@ -373,6 +392,7 @@ fn swatch(series: &Series) -> String {
         Mark::Bars { .. } => format!(
             "<path class=\"b f-{color}\" opacity=\"0.25\" d=\"M4 5V-5H20V5z\"/><path class=\"l s-{color}\" d=\"M4 5V-5H20V5\"/>"
         ),
+        Mark::Labels { .. } => String::new(),
         Mark::Band { .. } => format!("<path class=\"b f-{color}\" opacity=\"0.2\" d=\"M0 5V-5H24V5z\"/>"),
     }
 }
@@ -417,7 +437,7 @@ fn xs(panel: &Panel) -> impl Iterator<Item = f64> {
             Mark::Line { xy, .. } | Mark::Dots { xy, .. } => xy.iter().map(|p| p.0).collect(),
             Mark::Bars { edges, .. } => edges.clone(),
             Mark::Band { xyz } => xyz.iter().map(|p| p.0).collect(),
-            Mark::Level { .. } => Vec::new(),
+            Mark::Labels { .. } | Mark::Level { .. } => Vec::new(),
         }
     })
 }
@@ -428,6 +448,7 @@ fn ys(panel: &Panel) -> impl Iterator<Item = f64> {
             Mark::Line { xy, .. } | Mark::Dots { xy, .. } => xy.iter().map(|p| p.1).collect(),
             Mark::Bars { heights, .. } => heights.clone(),
             Mark::Band { xyz } => xyz.iter().flat_map(|p| [p.1, p.2]).collect(),
+            Mark::Labels { .. } => Vec::new(),
             Mark::Level { y, .. } => vec![*y],
         }
     })

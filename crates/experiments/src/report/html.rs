@@ -7,6 +7,12 @@ use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page.html");
+/// The look of every page.
+pub(super) const PAGE_STYLE: &str = include_str!("page.css");
+/// Tables that sort by a click on a head.
+pub(super) const SORTING: &str = include_str!("sorting.js");
+/// Animations with slider and button.
+const PLAYER: &str = include_str!("player.js");
 
 /// What the template is given.
 #[derive(Serialize)]
@@ -21,6 +27,9 @@ struct Page<'a> {
     tables: Vec<PageTable<'a>>,
     artifacts: Vec<(String, &'a str)>,
     style: String,
+    look: &'static str,
+    sorting: &'static str,
+    player: &'static str,
     config: String,
     wall: String,
     json: String,
@@ -125,6 +134,9 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
         tables,
         artifacts: report.artifacts.iter().map(|a| (link(&a.path), a.about.as_str())).collect(),
         style: style(".chart "),
+        look: PAGE_STYLE,
+        sorting: SORTING,
+        player: PLAYER,
         config: serde_json::to_string_pretty(&about.config).unwrap_or_default(),
         wall: duration(about.wall_seconds),
         json: data_uri("application/json", json.as_bytes()),
@@ -138,9 +150,17 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
 fn cell(cell: &Cell) -> PageCell {
     match cell {
         Cell::Number(v) => PageCell { text: number(*v, 4), key: format!("{v:?}"), numeric: true },
+        Cell::Spread { mean, sd } => {
+            PageCell { text: spread(*mean, *sd), key: format!("{mean:?}"), numeric: true }
+        }
         Cell::Text(text) => PageCell { text: text.clone(), key: text.clone(), numeric: false },
         Cell::Empty(()) => PageCell { text: "–".into(), key: String::new(), numeric: true },
     }
+}
+
+/// A mean with as many digits as its standard deviation warrants.
+pub(super) fn spread(mean: f64, sd: f64) -> String {
+    format!("{} ± {}", number(mean, 3), number(sd, 2))
 }
 
 fn animation(animation: &Animation) -> PageAnimation<'_> {
@@ -161,7 +181,7 @@ fn animation(animation: &Animation) -> PageAnimation<'_> {
 }
 
 /// The bytes themselves as a link, so that the page can be moved alone (RFC 2397, base 64 of RFC 4648).
-fn data_uri(mime: &str, bytes: &[u8]) -> String {
+pub(super) fn data_uri(mime: &str, bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = format!("data:{mime};charset=utf-8;base64,");
     for three in bytes.chunks(3) {

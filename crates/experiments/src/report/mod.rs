@@ -2,10 +2,12 @@
 //! a few lines on the terminal.
 
 mod html;
+mod side;
 mod terminal;
 mod versions;
 mod write;
 
+pub use side::side_by_side;
 pub use terminal::summary;
 pub use versions::{Machine, Versions};
 pub use write::write;
@@ -95,6 +97,13 @@ impl Claim {
 pub enum Cell {
     /// A number; null in JSON where it is not finite.
     Number(f64),
+    /// The mean of several numbers with their standard deviation.
+    Spread {
+        /// The mean.
+        mean: f64,
+        /// The standard deviation.
+        sd: f64,
+    },
     /// Words.
     Text(String),
     /// Nothing: not computed, or not defined.
