@@ -110,34 +110,34 @@ fn killed_at_random_moments_and_shared_it_is_the_same_leaderboard() {
 #[test]
 fn a_method_that_fails_is_a_row_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
-    // More neighbours than rows: the plan of `transport` asks for more pairs than there are.
-    let output = run(
-        dir.path(),
-        &[
-            "tour",
-            "--log",
-            "none",
-            "--out",
-            "out",
-            "--tensorboard",
-            "--set",
-            "methods=energy",
-            "--set",
-            "targets=sphere:dim=1",
-            "--set",
-            "steps=5",
-            "--set",
-            "n=100",
-            "--set",
-            "rows=100",
-            "--set",
-            "floors=1",
-            "--set",
-            "seconds=0",
-        ],
-    );
-    let (stdout, stderr) = text(&output);
-    assert!(matches!(output.status.code(), Some(0..=2)), "{stdout}{stderr}");
+    // On a line affine layers make Gaussians only, and the method says so.
+    let sets = [
+        "methods=energy,realnvp",
+        "targets=gaussian:dim=1",
+        "steps=5",
+        "n=100",
+        "rows=100",
+        "floors=1",
+        "seconds=0",
+    ];
+    let mut arguments = vec!["tour", "--log", "json", "--out", "out", "--tensorboard"];
+    arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
+    let output = run(dir.path(), &arguments);
+    let stderr = text(&output).1;
+    // A row without figures is a claim that fails.
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let document = report(&dir.path().join("out"));
+    let board = &document["tables"][0]["rows"];
+    assert_eq!([&board[0][0], &board[1][0], &board[2][0]], ["(the target itself)", "energy", "realnvp"]);
+    assert!(board[1][1].is_number() && board[2][1].is_null());
+    assert!(board[2][21].as_str().unwrap().contains("on a line"), "{board}");
+    // Lines of JSON that name the cell and the time left, and an event file.
+    let events: Vec<serde_json::Value> =
+        stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().any(|e| e["stage"] == "cells" && e["step"] == 3 && e["steps"] == 3), "{stderr}");
+    assert!(events.iter().any(|e| e["stage"] == "gaussian_dim_1-energy-0"), "{stderr}");
+    let folder = dir.path().join("out/tensorboard/gaussian_dim_1-energy-0");
+    assert_eq!(std::fs::read_dir(folder).unwrap().count(), 1);
     for (set, key) in [("seconds=-1", "seconds"), ("methods=enrgy", "energy"), ("targets=mons", "moons")] {
         let output = run(dir.path(), &["tour", "--log", "none", "--set", set]);
         let stderr = text(&output).1;

@@ -115,18 +115,25 @@ pub struct Panel {
     x: Axis,
     y: Axis,
     equal: bool,
+    small: bool,
     series: Vec<Series>,
 }
 
 impl Panel {
     /// An empty chart.
     pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
-        Panel { title: title.into(), x, y, equal: false, series: Vec::new() }
+        Panel { title: title.into(), x, y, equal: false, small: false, series: Vec::new() }
     }
 
     /// Gives both axes the same unit, as for clouds in the plane.
     pub fn equal(mut self) -> Self {
         self.equal = true;
+        self
+    }
+
+    /// Makes a small picture of it, without numbers at the axes, as one of many.
+    pub fn small(mut self) -> Self {
+        self.small = true;
         self
     }
 
@@ -213,6 +220,11 @@ impl Figure {
     pub fn in_rows_of(mut self, columns: usize) -> Self {
         self.columns = columns.max(1);
         self
+    }
+
+    /// Whether it is made of small pictures.
+    pub(crate) fn is_small(&self) -> bool {
+        !self.panels.is_empty() && self.panels.iter().all(|panel| panel.small)
     }
 
     /// The whole figure as a file of its own.

@@ -19,6 +19,9 @@ const MANY: Size = Size { width: 320.0, height: 270.0 };
 /// A panel with equal units is nearly square.
 const SQUARE: Size = Size { width: 340.0, height: 350.0 };
 
+/// One of many pictures without numbers.
+const TINY: Size = Size { width: 170.0, height: 190.0 };
+
 /// Between panels.
 const GAP: f64 = 12.0;
 /// Around the whole.
@@ -30,6 +33,7 @@ const MOST_DOTS: usize = 20_000;
 
 fn size(panel: &Panel, count: usize) -> Size {
     match count {
+        _ if panel.small => TINY,
         _ if panel.equal => SQUARE,
         1 => ALONE,
         2 => BESIDE,
@@ -135,12 +139,18 @@ fn layout(panel: &Panel, size: Size) -> Plot {
         if bars { (0.0, high) } else { (low, high) }
     });
     let top = if panel.title.is_empty() { 6.0 } else { LINE + 4.0 };
-    let bottom = size.height - if panel.x.label.is_empty() { 22.0 } else { 40.0 };
+    let below = match (panel.small, panel.x.label.is_empty()) {
+        (true, _) => 4.0,
+        (false, true) => 22.0,
+        (false, false) => 40.0,
+    };
+    let bottom = size.height - below;
     // The width of the tick labels is not known before the ticks are, and those hang on the height alone.
     let y = Frame::new(panel.y.scale, y_range, (bottom, top));
     let widest = y.ticks(46.0).iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
     let left = widest + 10.0 + if panel.y.label.is_empty() { 2.0 } else { LINE };
-    let right = size.width - 12.0;
+    let left = if panel.small { 3.0 } else { left };
+    let right = if panel.small { size.width - 3.0 } else { size.width - 12.0 };
     let x = Frame::new(panel.x.scale, x_range, (left, right));
     let (x, y) = if panel.equal { equal(x, y, (left, right), (bottom, top)) } else { (x, y) };
     Plot { x, y, left, right, top, bottom }
@@ -159,6 +169,11 @@ fn equal(x: Frame, y: Frame, across: (f64, f64), along: (f64, f64)) -> (Frame, F
 
 fn axes(panel: &Panel, plot: &Plot, out: &mut String) {
     let Plot { left, right, top, bottom, .. } = *plot;
+    if panel.small {
+        let _ =
+            write!(out, "<path class=\"g\" d=\"M{left:.1} {top:.1}H{right:.1}V{bottom:.1}H{left:.1}z\"/>");
+        return;
+    }
     let mut grid = String::new();
     for (v, label) in plot.x.ticks(62.0) {
         let x = plot.x.pixel(v);

@@ -24,6 +24,8 @@ struct Page<'a> {
     held: usize,
     figures: Vec<PageFigure<'a>>,
     animations: Vec<PageAnimation<'a>>,
+    /// What is to be read first.
+    leading: Vec<PageTable<'a>>,
     tables: Vec<PageTable<'a>>,
     artifacts: Vec<(String, &'a str)>,
     style: String,
@@ -41,6 +43,7 @@ struct PageFigure<'a> {
     caption: &'a str,
     legend: String,
     panels: Vec<String>,
+    small: bool,
     svg: String,
     file: String,
     csv: String,
@@ -96,23 +99,25 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
                 caption: &figure.caption,
                 legend,
                 panels,
+                small: figure.is_small(),
                 svg: link(&svg_path(&figure.name)),
                 file: format!("{}.csv", figure.name),
                 csv: data_uri("text/csv", &figure_csv(figure)),
             }
         })
         .collect();
-    let tables: Vec<PageTable<'_>> = report
-        .tables
-        .iter()
-        .map(|table| PageTable {
-            title: &table.title,
-            file: format!("{}.csv", table.name),
-            columns: &table.columns,
-            rows: table.rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
-            csv: data_uri("text/csv", &table_csv(table)),
-        })
-        .collect();
+    let tables = |leading: bool| -> Vec<PageTable<'_>> {
+        let chosen = report.tables.iter().filter(|table| table.leading == leading);
+        chosen
+            .map(|table| PageTable {
+                title: &table.title,
+                file: format!("{}.csv", table.name),
+                columns: &table.columns,
+                rows: table.rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
+                csv: data_uri("text/csv", &table_csv(table)),
+            })
+            .collect()
+    };
     let claims: Vec<PageClaim<'_>> = report
         .claims
         .iter()
@@ -131,7 +136,8 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
         held: report.claims.iter().filter(|claim| claim.holds).count(),
         figures,
         animations: report.animations.iter().map(animation).collect(),
-        tables,
+        leading: tables(true),
+        tables: tables(false),
         artifacts: report.artifacts.iter().map(|a| (link(&a.path), a.about.as_str())).collect(),
         style: style(".chart "),
         look: PAGE_STYLE,

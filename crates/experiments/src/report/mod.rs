@@ -158,13 +158,23 @@ pub struct Table {
     pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
+    /// Whether it stands before the figures.
+    #[serde(skip)]
+    pub leading: bool,
 }
 
 impl Table {
     /// An empty table.
     pub fn new(name: &str, title: impl Into<String>, columns: &[&str]) -> Self {
         let columns = columns.iter().map(|c| (*c).to_owned()).collect();
-        Table { name: name.into(), title: title.into(), columns, rows: Vec::new() }
+        Table { name: name.into(), title: title.into(), columns, rows: Vec::new(), leading: false }
+    }
+
+    /// Has it stand before the figures.
+    #[must_use]
+    pub fn leading(mut self) -> Self {
+        self.leading = true;
+        self
     }
 
     /// Appends a row.

@@ -70,9 +70,12 @@ impl Default for StraightnessConfig {
     }
 }
 
+/// What the others are compared with: pairs by chance.
+const BASE: &str = "flow_matching:coupling.kind=independent";
+
 /// What straightens or shortens a flow, where the registry has it: a method and the settings that make a contender of it.
 const CONTENDERS: &[&str] = &[
-    "flow_matching",
+    BASE,
     "flow_matching:coupling.kind=optimal",
     "rectified:rounds=1",
     "rectified:rounds=2",
@@ -318,14 +321,14 @@ fn report(
 fn claims(report: &mut Report, target: &str, curves: &[(&str, Curve)]) {
     let curve = |label: &str| curves.iter().find(|(l, _)| *l == label).map(|(_, curve)| curve);
     let first = |curve: &Curve| curve.first_key_value().map(|(_, (scores, gaps))| (mean(scores), mean(gaps)));
-    let Some((score, gap)) = curve("flow_matching").and_then(first) else { return };
-    for (label, other) in curves.iter().filter(|(label, _)| *label != "flow_matching") {
+    let Some((score, gap)) = curve(BASE).and_then(first) else { return };
+    for (label, other) in curves.iter().filter(|(label, _)| *label != BASE) {
         let Some((s, g)) = first(other) else { continue };
-        let name = format!("{target}: {label} over flow matching, score at the fewest steps");
+        let name = format!("{target}: {label} over independent pairs, score at the fewest steps");
         report.claim(Claim::new(name, s / score, Relation::Below, 1.0));
         if label.contains("optimal") && gap > 0.0 {
             let name = format!(
-                "{target}: {label} is straighter: distance of one step to the finest solution over that of flow matching"
+                "{target}: {label} is straighter: distance of one step to the finest solution over that of independent pairs"
             );
             report.claim(Claim::new(name, g / gap, Relation::Below, 1.0));
         }

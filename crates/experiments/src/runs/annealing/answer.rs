@@ -138,7 +138,7 @@ pub(super) fn report(
     if let Some(animation) = animation(plan, grounds, tasks, found) {
         report.animation(animation);
     }
-    report.table(pooled_table(&scores));
+    report.table(pooled_table(&scores).leading());
     report.table(pairs_table(&scores));
     report.table(scores_table(&scores, tasks, found));
     report.table(flow_table(&scores, tasks, found));

@@ -207,7 +207,7 @@ impl<'a> Board<'a> {
         let (across, along) = (limits(|p| p.0), limits(|p| p.1));
         let panel = |title: String, color: Color, xy: Vec<(f64, f64)>| {
             let (x, y) = (Axis::new("").over(across.0, across.1), Axis::new("").over(along.0, along.1));
-            Panel::new(title, x, y).equal().dots("", color, xy)
+            Panel::new(title, x, y).equal().small().dots("", color, xy)
         };
         let mut panels = vec![panel("the target".into(), Color::Blue, truth.clone())];
         for line in &self.lines {

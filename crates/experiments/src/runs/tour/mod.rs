@@ -256,11 +256,11 @@ fn report(
     }
     claims(&mut report, &boards);
     if boards.len() > 1 {
-        report.table(board::overall(&boards));
+        report.table(board::overall(&boards).leading());
     }
     report.figure(board::pareto(&boards));
     for board in &boards {
-        report.table(board.table());
+        report.table(board.table().leading());
     }
     for board in &boards {
         if let Some(figure) = board.clouds() {
