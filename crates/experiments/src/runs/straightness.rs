@@ -207,7 +207,7 @@ fn model(
         // A map of one step has no other.
         solved.push((trained.model.evaluations(), trained.model.generate(ground.n(), noise)?));
     }
-    let finest = solved.last().map(|(_, x)| x.clone()).unwrap_or_else(|| Points::zeros(0, 1));
+    let finest = solved.last().map_or_else(|| Points::zeros(0, 1), |(_, x)| x.clone());
     let at = solved
         .into_iter()
         .map(|(evaluations, x)| {

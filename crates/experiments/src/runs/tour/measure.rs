@@ -121,7 +121,7 @@ pub(in crate::runs) fn measured(
         micros,
         seconds: trained.seconds,
         steps: trained.outcome.step,
-        parameters: model.to_file().map(|(_, record)| record.numbers() as u64).unwrap_or(0),
+        parameters: model.to_file().map_or(0, |(_, record)| record.numbers() as u64),
         diverged,
         cloud,
     })

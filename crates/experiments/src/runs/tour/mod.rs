@@ -278,10 +278,9 @@ fn report(
         plan.n
     ));
     report.note(format!(
-        "Training took {:.0} s in all. Times are of the wall clock and of the machine below; cells that ran side by side share it. \
+        "Training took {trained:.0} s in all. Times are of the wall clock and of the machine below; cells that ran side by side share it. \
          Copying is the median of distance to the rows trained on over distance to other rows, with the p-value of the \
-         hypothesis that it is no smaller than chance allows.",
-        trained
+         hypothesis that it is no smaller than chance allows."
     ));
     report
 }
