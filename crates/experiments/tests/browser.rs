@@ -31,7 +31,7 @@ fn open(browser: &Path, dir: &Path, page: &Path, width: u32) -> (String, String)
     let mut child = command.spawn().expect("the browser starts");
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        if begun.elapsed() > Duration::from_secs(120) {
+        if begun.elapsed() > Duration::from_mins(2) {
             child.kill().unwrap();
             let _ = child.wait();
             panic!("the browser did not end: {}", std::fs::read_to_string(&err).unwrap());

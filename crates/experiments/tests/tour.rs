@@ -24,7 +24,9 @@ const SETS: [&str; 8] = [
 fn tour(dir: &Path, out: &str, more: &[&str]) -> Command {
     let mut command = program(dir);
     command.args(["tour", "--log", "none", "--seed", "3", "--out", out]);
-    SETS.iter().for_each(|set| drop(command.args(["--set", set])));
+    for set in SETS {
+        command.args(["--set", set]);
+    }
     command.args(more).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

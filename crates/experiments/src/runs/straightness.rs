@@ -80,14 +80,9 @@ const CONTENDERS: &[&str] = &[
     "rectified:rounds=1",
     "rectified:rounds=2",
     "rectified:rounds=3",
-    "rectified_flow:rounds=1",
-    "rectified_flow:rounds=2",
-    "rectified_flow:rounds=3",
     "consistency",
     "mean_flow",
-    "meanflow",
-    "shortcut",
-    "distillation",
+    "distill",
 ];
 
 /// Independent samples of a target that make up its floor.

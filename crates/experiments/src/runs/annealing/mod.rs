@@ -183,7 +183,7 @@ impl Task {
 
 /// Flow matching, and a method that distils it where there is one.
 fn flows() -> Vec<&'static dyn AnyMethod> {
-    ["flow_matching", "distillation"].iter().filter_map(|name| by_name(name).ok()).collect()
+    ["flow_matching", "distill"].iter().filter_map(|name| by_name(name).ok()).collect()
 }
 
 impl Experiment for Annealing {
