@@ -13,12 +13,21 @@ pub(super) fn average(steps: u64) -> f64 {
     (1.0 - 20.0 / steps as f64).clamp(0.0, 0.999)
 }
 
+/// The counts among a method's settings that cannot be more than the rows there are.
+pub(super) fn bounded_by_rows(method: &str) -> &'static [&'static str] {
+    match method {
+        // Pairs of noise and rows; elsewhere they are made of noise alone.
+        "transport" => &["batch", "target_batch", "pairs"],
+        _ => &["batch", "target_batch"],
+    }
+}
+
 /// The default settings of a method, with no batch larger than the rows there are.
 pub(super) fn lowered(method: &dyn AnyMethod, rows: Option<usize>) -> Value {
     let mut settings = method.default_config();
     if let Some(rows) = rows {
-        for key in ["batch", "target_batch", "pairs"] {
-            match settings.get_mut(key) {
+        for key in bounded_by_rows(method.name()) {
+            match settings.get_mut(*key) {
                 Some(value) if value.as_u64().is_some_and(|count| count > rows as u64) => {
                     *value = json!(rows);
                 }
