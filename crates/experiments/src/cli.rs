@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::folder::{Folder, Run};
+use crate::folder::{Folder, Run, Sharing};
 use crate::progress::{Log, Progress};
 use crate::report::{self, Circumstances, Machine, Versions};
 use crate::{interrupt, registry, spec};
@@ -22,11 +22,11 @@ const BUG: u8 = 70;
 #[derive(Debug, Parser)]
 #[command(name = "experiments", version, max_term_width = 100)]
 struct Arguments {
-    /// The experiment to run; --list names them all.
+    /// The experiment to run; --list names them all. `report` puts finished runs side by side.
     name: Option<String>,
-    /// The published table, for reproduce: short for --set table=TABLE.
-    #[arg(conflicts_with = "resume")]
-    table: Option<String>,
+    /// With `reproduce` the published table, short for --set table=TABLE; with `report` the folders of the runs.
+    #[arg(value_name = "WORD", conflicts_with = "resume")]
+    words: Vec<String>,
     /// List the experiments and exit.
     #[arg(long, exclusive = true)]
     list: bool,
@@ -54,6 +54,12 @@ struct Arguments {
     /// Go on with the interrupted run in this folder.
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
+    /// Cells of a study that are worked on side by side; they share the threads.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// Write the losses as event files for TensorBoard too, into the folder tensorboard of the run.
+    #[arg(long)]
+    tensorboard: bool,
     /// How progress is told, on standard error.
     #[arg(long, value_enum, default_value_t = Log::Auto)]
     log: Log,
@@ -85,6 +91,9 @@ fn dispatch(arguments: &Arguments) -> Result<bool> {
         print(&registry::list());
         return Ok(true);
     }
+    if arguments.name.as_deref() == Some("report") {
+        return side_by_side(arguments);
+    }
     if let Some(name) = &arguments.describe {
         let entry = registry::find(name)?;
         print(&entry.describe(&entry.resolve(arguments.config.as_deref(), &arguments.sets)?));
@@ -92,6 +101,9 @@ fn dispatch(arguments: &Arguments) -> Result<bool> {
     }
     if arguments.threads == Some(0) {
         return Err(Failure::Usage("--threads 0: at least 1 is needed".into()));
+    }
+    if arguments.jobs == 0 {
+        return Err(Failure::Usage("--jobs 0: at least 1 is needed".into()));
     }
     let (folder, run) = match &arguments.resume {
         Some(path) => resume(arguments, path)?,
@@ -102,6 +114,27 @@ fn dispatch(arguments: &Arguments) -> Result<bool> {
     let _ = pool.build_global();
     interrupt::install();
     execute(arguments, folder, run)
+}
+
+/// Finished runs on one page.
+fn side_by_side(arguments: &Arguments) -> Result<bool> {
+    if arguments.words.is_empty() {
+        return Err(Failure::Usage("report: the folders of finished runs are needed".into()));
+    }
+    let runs: Vec<PathBuf> = arguments.words.iter().map(PathBuf::from).collect();
+    let folder = Folder::create(arguments.out.as_deref(), "report", Sharing::Alone)?;
+    let page = folder.path().join("report.html");
+    match report::side_by_side(&runs, &page) {
+        Ok(()) => {
+            print(&format!("{} runs side by side: {}\n", runs.len(), page.display()));
+            folder.release();
+            Ok(true)
+        }
+        Err(failure) => {
+            folder.abandon();
+            Err(failure)
+        }
+    }
 }
 
 /// A new run: everything that can be wrong on the command line is found before the folder is made.
@@ -115,7 +148,7 @@ fn begin(arguments: &Arguments) -> Result<(Folder, Run)> {
     let config = entry.resolve(arguments.config.as_deref(), &sets(&entry, arguments)?)?;
     let device = arguments.device.clone().unwrap_or_else(|| "cpu".into());
     models::device(&device)?;
-    let folder = Folder::create(arguments.out.as_deref(), entry.name)?;
+    let folder = Folder::create(arguments.out.as_deref(), entry.name, entry.sharing)?;
     let (seed, threads) = (arguments.seed.unwrap_or(0), arguments.threads.unwrap_or(1));
     let run = Run { experiment: entry.name.into(), config, seed, device, threads, seconds: 0.0 };
     match folder.remember(&run) {
@@ -129,21 +162,26 @@ fn begin(arguments: &Arguments) -> Result<(Folder, Run)> {
 
 /// The settings of `--set`, after the table where one is named.
 fn sets(entry: &registry::Entry, arguments: &Arguments) -> Result<Vec<String>> {
-    let Some(table) = &arguments.table else { return Ok(arguments.sets.clone()) };
-    if entry.defaults().get("table").is_none() {
-        let table = crate::data::printable(table);
-        return Err(Failure::Usage(format!("'{table}': {} has no tables to choose from", entry.name)));
+    let Some(table) = arguments.words.first() else { return Ok(arguments.sets.clone()) };
+    let has_tables = entry.defaults().get("table").is_some();
+    if let Some(extra) = if has_tables { arguments.words.get(1) } else { Some(table) } {
+        let (extra, name) = (crate::data::printable(extra), entry.name);
+        let why = if has_tables { "takes one table" } else { "has no tables to choose from" };
+        return Err(Failure::Usage(format!("'{extra}': {name} {why}; settings go after --set")));
     }
     Ok(std::iter::once(format!("table={table}")).chain(arguments.sets.iter().cloned()).collect())
 }
 
 fn resume(arguments: &Arguments, path: &Path) -> Result<(Folder, Run)> {
-    let (folder, run) = Folder::resume(path)?;
-    let other = arguments.name.as_ref().filter(|name| **name != run.experiment);
-    if let Some(name) = other {
-        let why = format!("it holds a run of {}, not of {}", run.experiment, crate::data::printable(name));
-        return Err(Failure::NotResumable { path: path.to_owned(), why });
-    }
+    let (folder, run) = Folder::resume(path, |run| {
+        let other = arguments.name.as_ref().filter(|name| **name != run.experiment);
+        if let Some(name) = other {
+            let why =
+                format!("it holds a run of {}, not of {}", run.experiment, crate::data::printable(name));
+            return Err(Failure::NotResumable { path: path.to_owned(), why });
+        }
+        Ok(registry::find(&run.experiment)?.sharing)
+    })?;
     models::device(&run.device)?;
     Ok((folder, run))
 }
@@ -155,6 +193,8 @@ fn execute(arguments: &Arguments, folder: Folder, mut run: Run) -> Result<bool> 
         seed: run.seed,
         device: run.device.clone(),
         threads: run.threads,
+        jobs: arguments.jobs,
+        tensorboard: arguments.tensorboard,
         dir: folder.path(),
         progress: Progress::new(arguments.log),
         stop: interrupt::stop_flag(),
@@ -288,7 +328,13 @@ mod tests {
         assert!(error(&["e", "--sed", "3"]).contains("--seed"), "{}", error(&["e", "--sed", "3"]));
         assert!(error(&["e", "fig1", "--seed", "x"]).contains("invalid value 'x' for '--seed <SEED>'"));
         assert!(error(&["e", "--resume", "d", "--set", "a=1"]).contains("cannot be used with"));
-        assert!(!error(&["e", "a", "b", "c"]).contains('\n'));
+        let extra = |words: &[&str]| {
+            let arguments = Arguments::try_parse_from(words).unwrap();
+            dispatch(&arguments).unwrap_err().to_string()
+        };
+        assert!(extra(&["e", "fig1", "b"]).contains("'b': fig1 has no tables"));
+        assert!(extra(&["e", "reproduce", "sf2m", "b"]).contains("'b': reproduce takes one table"));
+        assert!(extra(&["e", "report"]).contains("the folders of finished runs are needed"));
     }
 
     #[test]

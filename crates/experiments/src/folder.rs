@@ -33,7 +33,16 @@ pub struct Run {
     pub seconds: f64,
 }
 
-/// A folder that this process alone works in.
+/// Who may work in a folder at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// One process.
+    Alone,
+    /// Any number of processes, which share the cells of one study.
+    Together,
+}
+
+/// A folder that this process works in, alone unless the experiment lets several share it.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -49,19 +58,20 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be made or written, or it holds something.
-    pub fn create(out: Option<&Path>, experiment: &str) -> Result<Self> {
+    pub fn create(out: Option<&Path>, experiment: &str, sharing: Sharing) -> Result<Self> {
         let (path, made) = match out {
             Some(path) => named(path)?,
             None => numbered(Path::new(DEFAULT), experiment)?,
         };
-        Folder::lock(path, made, false)
+        Folder::lock(path, made, false, sharing)
     }
 
-    /// The folder of an interrupted run, with what is needed to take it up.
+    /// The folder of an interrupted run, with what is needed to take it up; of one that goes on, where `sharing` lets several
+    /// processes share it.
     ///
     /// # Errors
     /// It is no such folder, it is finished, or another process works in it.
-    pub fn resume(path: &Path) -> Result<(Self, Run)> {
+    pub fn resume(path: &Path, sharing: impl FnOnce(&Run) -> Result<Sharing>) -> Result<(Self, Run)> {
         let not = |why: String| Failure::NotResumable { path: path.to_owned(), why };
         if !path.is_dir() {
             return Err(not("it is no folder".into()));
@@ -80,14 +90,19 @@ impl Folder {
             Err(e) => return Err(not(format!("its {RUN} cannot be read: {e}"))),
         };
         let run = serde_json::from_slice(&text).map_err(|e| not(format!("its {RUN} is damaged: {e}")))?;
-        Ok((Folder::lock(path.to_owned(), Vec::new(), true)?, run))
+        let sharing = sharing(&run)?;
+        Ok((Folder::lock(path.to_owned(), Vec::new(), true, sharing)?, run))
     }
 
-    fn lock(path: PathBuf, made: Vec<PathBuf>, resumed: bool) -> Result<Self> {
+    fn lock(path: PathBuf, made: Vec<PathBuf>, resumed: bool, sharing: Sharing) -> Result<Self> {
         let file = path.join(LOCK);
         let lock = File::create(&file).map_err(WriteError::at(&file));
         let lock = lock.inspect_err(|_| remove_empty(&made))?;
-        match lock.try_lock() {
+        let locked = match sharing {
+            Sharing::Alone => lock.try_lock(),
+            Sharing::Together => lock.try_lock_shared(),
+        };
+        match locked {
             Err(std::fs::TryLockError::WouldBlock) => Err(Failure::Busy { path }),
             // On a file system without locks nothing guards against a second process.
             Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(Folder { path, made, lock, resumed }),
@@ -211,38 +226,51 @@ mod tests {
     fn an_earlier_run_is_never_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("deep/er/out");
-        let folder = Folder::create(Some(&out), "e").unwrap();
+        let folder = Folder::create(Some(&out), "e", Sharing::Alone).unwrap();
         folder.remember(&run()).unwrap();
-        assert!(matches!(Folder::resume(&out), Err(Failure::Busy { .. })));
+        assert!(matches!(Folder::resume(&out, |_| Ok(Sharing::Alone)), Err(Failure::Busy { .. })));
         folder.release();
-        assert!(matches!(Folder::create(Some(&out), "e"), Err(Failure::Occupied { .. })));
-        let (folder, found) = Folder::resume(&out).unwrap();
+        assert!(matches!(Folder::create(Some(&out), "e", Sharing::Alone), Err(Failure::Occupied { .. })));
+        let (folder, found) = Folder::resume(&out, |_| Ok(Sharing::Alone)).unwrap();
         assert_eq!(found, run());
         std::fs::write(out.join(REPORT), "{}").unwrap();
         folder.release();
-        assert!(matches!(Folder::resume(&out), Err(Failure::NotResumable { .. })));
+        assert!(matches!(Folder::resume(&out, |_| Ok(Sharing::Alone)), Err(Failure::NotResumable { .. })));
+    }
+
+    #[test]
+    fn a_study_in_cells_may_be_shared() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("out");
+        let first = Folder::create(Some(&out), "e", Sharing::Together).unwrap();
+        first.remember(&run()).unwrap();
+        let (second, _) = Folder::resume(&out, |_| Ok(Sharing::Together)).unwrap();
+        assert!(matches!(Folder::resume(&out, |_| Ok(Sharing::Alone)), Err(Failure::Busy { .. })));
+        first.release();
+        second.release();
+        assert!(Folder::resume(&out, |_| Ok(Sharing::Alone)).is_ok());
     }
 
     #[test]
     fn a_run_that_left_nothing_leaves_no_folder() {
         let dir = tempfile::tempdir().unwrap();
         let out = dir.path().join("a/b");
-        let folder = Folder::create(Some(&out), "e").unwrap();
+        let folder = Folder::create(Some(&out), "e", Sharing::Alone).unwrap();
         folder.remember(&run()).unwrap();
         folder.abandon();
         assert!(!dir.path().join("a").exists());
-        let folder = Folder::create(Some(&out), "e").unwrap();
+        let folder = Folder::create(Some(&out), "e", Sharing::Alone).unwrap();
         std::fs::write(out.join("checkpoint"), "x").unwrap();
         folder.abandon();
         assert!(out.join("checkpoint").exists());
         // A folder that was there before stays.
         let empty = dir.path().join("empty");
         std::fs::create_dir(&empty).unwrap();
-        let folder = Folder::create(Some(&empty), "e").unwrap();
+        let folder = Folder::create(Some(&empty), "e", Sharing::Alone).unwrap();
         folder.remember(&run()).unwrap();
         folder.abandon();
         assert!(empty.exists());
-        Folder::create(Some(&empty), "e").unwrap().abandon();
+        Folder::create(Some(&empty), "e", Sharing::Alone).unwrap().abandon();
     }
 
     #[test]
@@ -260,11 +288,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
-        let error = Folder::create(Some(&file.join("out")), "e").unwrap_err().to_string();
+        let error = Folder::create(Some(&file.join("out")), "e", Sharing::Alone).unwrap_err().to_string();
         assert!(error.contains("cannot be written: a part of the path is a file"), "{error}");
-        let error = Folder::create(Some(&file), "e").unwrap_err().to_string();
+        let error = Folder::create(Some(&file), "e", Sharing::Alone).unwrap_err().to_string();
         assert!(error.contains("cannot be written"), "{error}");
-        let error = Folder::resume(dir.path()).unwrap_err().to_string();
+        let error = Folder::resume(dir.path(), |_| Ok(Sharing::Alone)).unwrap_err().to_string();
         assert!(error.contains("no run was begun in it"), "{error}");
     }
 }

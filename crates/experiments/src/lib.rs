@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cells;
 pub mod cli;
 pub mod context;
 pub mod data;
+mod events;
 pub mod failure;
 pub mod figure;
 pub mod files;

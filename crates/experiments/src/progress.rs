@@ -53,7 +53,15 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
             bar.set_prefix(name.clone());
         }
-        Stage { progress: self.clone(), name, total, bar: self.bars.add(bar), told: None }
+        Stage {
+            progress: self.clone(),
+            name,
+            total,
+            done: 0,
+            pace: None,
+            bar: self.bars.add(bar),
+            told: None,
+        }
     }
 
     /// A line that stays: on a terminal above the bars.
@@ -79,13 +87,24 @@ pub struct Stage {
     progress: Progress,
     name: String,
     total: u64,
+    done: u64,
+    /// The steps at the first word of it, and when that was.
+    pace: Option<(u64, Instant)>,
     bar: ProgressBar,
     told: Option<Instant>,
 }
 
 impl Stage {
+    /// Tells that one step more is done.
+    pub fn advance(&mut self) {
+        self.at(self.done + 1, None);
+    }
+
     /// Tells that `step` steps are done, with the loss if there is one.
     pub fn at(&mut self, step: u64, loss: Option<f64>) {
+        self.done = step;
+        // A stage that goes on where an earlier run stopped has not done those steps at its own speed.
+        self.pace.get_or_insert_with(|| (step, Instant::now()));
         match self.progress.log {
             Log::Bar | Log::Auto => {
                 if let Some(loss) = loss {
@@ -99,13 +118,23 @@ impl Stage {
                     self.told = Some(Instant::now());
                     let (stage, steps) = (&self.name, self.total);
                     let loss = loss.filter(|l| l.is_finite());
-                    self.progress.emit(
-                        &json!({ "event": "progress", "stage": stage, "step": step, "steps": steps, "loss": loss }),
-                    );
+                    let left = self.left().map(|left| left.as_secs_f64().round());
+                    self.progress.emit(&json!({
+                        "event": "progress", "stage": stage, "step": step, "steps": steps, "loss": loss, "left": left
+                    }));
                 }
             }
             Log::None => {}
         }
+    }
+}
+
+impl Stage {
+    /// The time left, at the speed so far.
+    fn left(&self) -> Option<Duration> {
+        let (done, begun) = self.pace?;
+        let more = self.done.checked_sub(done).filter(|more| *more > 0)?;
+        Some(begun.elapsed().mul_f64(self.total.saturating_sub(self.done) as f64 / more as f64))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::folder::Sharing;
 use crate::report::Report;
 use crate::{runs, spec};
 use schemars::JsonSchema;
@@ -20,6 +21,8 @@ pub trait Experiment {
     const PAPER: &'static str;
     /// One line: what it shows.
     const ABOUT: &'static str;
+    /// Whether several processes may work on one run: then all of its work is done in [`cells`](crate::cells).
+    const SHARED: bool = false;
     /// Its settings.
     type Config: Serialize + DeserializeOwned + JsonSchema + Default;
 
@@ -41,6 +44,8 @@ pub struct Entry {
     pub paper: &'static str,
     /// One line.
     pub about: &'static str,
+    /// Who may work on one run of it.
+    pub sharing: Sharing,
     schema: fn() -> Value,
     defaults: fn() -> Value,
     complete: fn(Value) -> Result<Value, spec::Error>,
@@ -53,6 +58,7 @@ impl Entry {
             name: E::NAME,
             paper: E::PAPER,
             about: E::ABOUT,
+            sharing: if E::SHARED { Sharing::Together } else { Sharing::Alone },
             schema: spec::schema_of::<E::Config>,
             defaults: spec::default_of::<E::Config>,
             complete: |value| {
@@ -109,6 +115,10 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<runs::Compare>(),
         Entry::of::<runs::Bars>(),
         Entry::of::<runs::Reproduce>(),
+        Entry::of::<runs::Tour>(),
+        Entry::of::<runs::Annealing>(),
+        Entry::of::<runs::Straightness>(),
+        Entry::of::<runs::Manifold>(),
     ]
 }
 

@@ -53,7 +53,7 @@ fn bars_are_measured_cell_by_cell() {
     assert_eq!(claims.len(), 5 + 4);
     assert_eq!(claims.iter().filter(|c| c["name"].as_str().unwrap().contains("refuses")).count(), 5);
     for cell in ["eight_gaussians-sliced-0", "moons-vae-0"] {
-        assert!(dir.path().join(format!("a/cell-{cell}.json")).exists());
+        assert!(dir.path().join(format!("a/cells/{cell}.json")).exists());
         assert!(!dir.path().join(format!("a/checkpoint-{cell}.safetensors")).exists());
     }
     let wrong = run(dir.path(), &["bars", "--set", "methods=vay"]);

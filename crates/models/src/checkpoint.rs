@@ -99,6 +99,11 @@ impl Record {
         self.entries.len()
     }
 
+    /// The numbers in all entries together: of a model's file, its parameters.
+    pub fn numbers(&self) -> usize {
+        self.entries.values().map(|array| array.shape.iter().product::<usize>()).sum()
+    }
+
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

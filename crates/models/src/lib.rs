@@ -28,9 +28,9 @@ pub use adjoint::{Backprop, Checkpoints};
 pub use average::Average;
 pub use error::{Error, Result};
 pub use generators::{
-    ChainConfig, Decoder, DecoderAbout, Denoised, EnergyAbout, EnergyModel, ExponentialRule, FlowAbout,
-    FlowModel, Generator, Leap, LeapAbout, LeapModel, MapConfig, NormalisingAbout, NormalisingFlow, OneStep,
-    Rule, SamplerConfig, SdeRule, SolverConfig, load,
+    Cells, ChainConfig, Decoder, DecoderAbout, Denoised, EnergyAbout, EnergyModel, ExponentialRule,
+    FlowAbout, FlowModel, Generator, Leap, LeapAbout, LeapModel, MapConfig, NormalisingAbout,
+    NormalisingFlow, OneStep, Rule, SamplerConfig, SdeRule, SolverConfig, load,
 };
 pub use guard::{device, device_name, guard, set_threads};
 pub use method::{Method, Moment, Setup};

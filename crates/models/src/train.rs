@@ -422,7 +422,8 @@ mod tests {
         type State = ToyState;
 
         fn init(c: &ToyConfig, target: &dyn Source, setup: &Setup) -> Result<ToyState> {
-            let map = OneStep::new(&MapConfig::default(), Scaler::identity(target.dim()), "toy", setup)?;
+            let map =
+                OneStep::new(&MapConfig::default(), Scaler::identity(target.dim()), "toy", target, setup)?;
             let adam = Adam::new(&c.optim, &map.params)?;
             Ok(ToyState(map, adam))
         }

@@ -4,6 +4,7 @@
 //! archives cannot expand beyond a bound, objects are never unpickled, and every number is finite. The format is told
 //! by the first bytes and not by the name. Rows and columns are counted from 0, lines of text from 1.
 
+mod digits;
 mod element;
 mod error;
 mod header;
@@ -15,6 +16,7 @@ mod origin;
 mod tests;
 mod text;
 
+pub use digits::digits;
 pub(crate) use error::printable;
 pub use error::{Error, Problem};
 pub use npy::write_npy;

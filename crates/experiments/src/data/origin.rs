@@ -6,7 +6,11 @@ use measures::zoo::{NAMES, Target, named};
 use measures::{Sample, Seed};
 use std::path::Path;
 
-/// The points of a file, or n draws of a named set: `moons`, or with parameters `moons:noise=0.05,scale=2`.
+/// The set that is finite and shipped with the program.
+const DIGITS: &str = "digits";
+
+/// The points of a file, or n draws of a named set: `moons`, or with parameters `moons:noise=0.05,scale=2`; or all handwritten
+/// digits there are, `digits`.
 ///
 /// # Errors
 /// There is neither a file nor a set of that name, or it is refused.
@@ -14,10 +18,14 @@ pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Tab
     let path = Path::new(origin);
     let (name, parameters) = origin.split_once(':').unwrap_or((origin, ""));
     let known = NAMES.iter().any(|entry| entry.name == name || entry.aliases.contains(&name));
+    if origin == DIGITS && !path.exists() {
+        let (table, _) = super::digits().map_err(super::Error::at(path))?;
+        return Ok(table);
+    }
     if path.exists() || !known {
         // What looks like a file is reported as one.
         if !path.exists() && !origin.contains(['.', '/', '\\']) {
-            let names = NAMES.iter().map(|entry| entry.name);
+            let names = NAMES.iter().map(|entry| entry.name).chain([DIGITS]);
             let hint = crate::spec::hint(name, names);
             let origin = super::printable(origin);
             return Err(Failure::Usage(format!("'{origin}' is neither a file nor a named set{hint}")));
@@ -58,6 +66,7 @@ mod tests {
     #[test]
     fn files_come_before_names_and_slips_are_told() {
         let load = |origin: &str| super::load(origin, &Options::default(), 50, Seed::new(1));
+        assert_eq!(load("digits").unwrap().points.dim(), 64);
         assert_eq!(load("8gaussians").unwrap().points.len(), 50);
         let wide = load("gaussian:dim=5,sigma=0.1").unwrap();
         assert_eq!((wide.points.dim(), wide.columns.len()), (5, 5));

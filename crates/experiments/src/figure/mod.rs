@@ -86,6 +86,11 @@ pub enum Mark {
         /// The abscissae with both ordinates.
         xyz: Vec<(f64, f64, f64)>,
     },
+    /// Words beside points; one that would lie over an earlier one is left out.
+    Labels {
+        /// The points with their words.
+        at: Vec<(f64, f64, String)>,
+    },
     /// A horizontal line across the panel.
     Level {
         /// Its ordinate.
@@ -110,18 +115,25 @@ pub struct Panel {
     x: Axis,
     y: Axis,
     equal: bool,
+    small: bool,
     series: Vec<Series>,
 }
 
 impl Panel {
     /// An empty chart.
     pub fn new(title: impl Into<String>, x: Axis, y: Axis) -> Self {
-        Panel { title: title.into(), x, y, equal: false, series: Vec::new() }
+        Panel { title: title.into(), x, y, equal: false, small: false, series: Vec::new() }
     }
 
     /// Gives both axes the same unit, as for clouds in the plane.
     pub fn equal(mut self) -> Self {
         self.equal = true;
+        self
+    }
+
+    /// Makes a small picture of it, without numbers at the axes, as one of many.
+    pub fn small(mut self) -> Self {
+        self.small = true;
         self
     }
 
@@ -167,6 +179,11 @@ impl Panel {
         self.with(label, color, Mark::Bars { edges, heights })
     }
 
+    /// Adds words beside points, the most important first.
+    pub fn labels(self, at: Vec<(f64, f64, String)>) -> Self {
+        self.with("", Color::Ink, Mark::Labels { at })
+    }
+
     /// Adds a horizontal reference.
     pub fn level(self, label: impl Into<String>, color: Color, dash: Dash, y: f64) -> Self {
         self.with(label, color, Mark::Level { y, dash })
@@ -205,6 +222,11 @@ impl Figure {
         self
     }
 
+    /// Whether it is made of small pictures.
+    pub(crate) fn is_small(&self) -> bool {
+        !self.panels.is_empty() && self.panels.iter().all(|panel| panel.small)
+    }
+
     /// The whole figure as a file of its own.
     pub fn to_svg(&self) -> String {
         svg::document(self)
@@ -237,6 +259,18 @@ impl Figure {
                         .zip(heights)
                         .for_each(|(pair, &y)| row(pair[0], y, Some(pair[1]), None)),
                     Mark::Band { xyz } => xyz.iter().for_each(|&(x, y, y2)| row(x, y, None, Some(y2))),
+                    Mark::Labels { at } => {
+                        for (x, y, word) in at {
+                            rows.push([
+                                panel.title.clone(),
+                                word.clone(),
+                                cell(*x),
+                                cell(*y),
+                                String::new(),
+                                String::new(),
+                            ]);
+                        }
+                    }
                     Mark::Level { y, .. } => row(f64::NAN, *y, None, None),
                 }
             }

@@ -85,7 +85,7 @@ const GRID: (&str, &str) = ("#e5e8eb", "#2b323a");
 pub(crate) fn style(prefix: &str) -> String {
     let mut css = format!(
         "{prefix}text{{font-family:system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;font-size:12px}}\
-         {prefix}.t{{font-size:13px;font-weight:600}}{prefix}.l{{fill:none;stroke-width:2;stroke-linejoin:round}}\
+         {prefix}.t{{font-size:13px;font-weight:600}}{prefix}.w{{font-size:11px}}{prefix}.l{{fill:none;stroke-width:2;stroke-linejoin:round}}\
          {prefix}.d{{fill:none;stroke-linecap:round}}{prefix}.g{{fill:none;stroke-width:1}}\
          {prefix}.b{{stroke:none}}"
     );

@@ -19,6 +19,9 @@ const MANY: Size = Size { width: 320.0, height: 270.0 };
 /// A panel with equal units is nearly square.
 const SQUARE: Size = Size { width: 340.0, height: 350.0 };
 
+/// One of many pictures without numbers.
+const TINY: Size = Size { width: 170.0, height: 190.0 };
+
 /// Between panels.
 const GAP: f64 = 12.0;
 /// Around the whole.
@@ -30,6 +33,7 @@ const MOST_DOTS: usize = 20_000;
 
 fn size(panel: &Panel, count: usize) -> Size {
     match count {
+        _ if panel.small => TINY,
         _ if panel.equal => SQUARE,
         1 => ALONE,
         2 => BESIDE,
@@ -135,12 +139,18 @@ fn layout(panel: &Panel, size: Size) -> Plot {
         if bars { (0.0, high) } else { (low, high) }
     });
     let top = if panel.title.is_empty() { 6.0 } else { LINE + 4.0 };
-    let bottom = size.height - if panel.x.label.is_empty() { 22.0 } else { 40.0 };
+    let below = match (panel.small, panel.x.label.is_empty()) {
+        (true, _) => 4.0,
+        (false, true) => 22.0,
+        (false, false) => 40.0,
+    };
+    let bottom = size.height - below;
     // The width of the tick labels is not known before the ticks are, and those hang on the height alone.
     let y = Frame::new(panel.y.scale, y_range, (bottom, top));
     let widest = y.ticks(46.0).iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
     let left = widest + 10.0 + if panel.y.label.is_empty() { 2.0 } else { LINE };
-    let right = size.width - 12.0;
+    let left = if panel.small { 3.0 } else { left };
+    let right = if panel.small { size.width - 3.0 } else { size.width - 12.0 };
     let x = Frame::new(panel.x.scale, x_range, (left, right));
     let (x, y) = if panel.equal { equal(x, y, (left, right), (bottom, top)) } else { (x, y) };
     Plot { x, y, left, right, top, bottom }
@@ -159,6 +169,11 @@ fn equal(x: Frame, y: Frame, across: (f64, f64), along: (f64, f64)) -> (Frame, F
 
 fn axes(panel: &Panel, plot: &Plot, out: &mut String) {
     let Plot { left, right, top, bottom, .. } = *plot;
+    if panel.small {
+        let _ =
+            write!(out, "<path class=\"g\" d=\"M{left:.1} {top:.1}H{right:.1}V{bottom:.1}H{left:.1}z\"/>");
+        return;
+    }
     let mut grid = String::new();
     for (v, label) in plot.x.ticks(62.0) {
         let x = plot.x.pixel(v);
@@ -244,6 +259,7 @@ fn mark(series: &Series, plot: &Plot, out: &mut String) {
             let path = polyline(low.chain(high));
             let _ = write!(out, "<path class=\"b f-{color}\" opacity=\"0.2\" d=\"{path}z\"/>");
         }
+        Mark::Labels { at } => words(at, plot, out),
         Mark::Level { y, dash } => {
             let y = plot.y.pixel(*y);
             if y.is_finite() {
@@ -256,6 +272,24 @@ fn mark(series: &Series, plot: &Plot, out: &mut String) {
                 );
             }
         }
+    }
+}
+
+/// Words to the right of their points, or to the left where there is no room; what would cover an earlier word is left out.
+fn words(at: &[(f64, f64, String)], plot: &Plot, out: &mut String) {
+    let mut taken: Vec<(f64, f64, f64)> = Vec::new();
+    for (x, y, word) in at {
+        let (x, y, width) = (plot.x.pixel(*x), plot.y.pixel(*y), 0.92 * text_width(word));
+        if !(x.is_finite() && y.is_finite()) {
+            continue;
+        }
+        let free = |left: f64| {
+            let inside = left >= plot.left && left + width <= plot.right + 8.0;
+            inside && taken.iter().all(|&(l, r, h)| left > r || left + width < l || (y - h).abs() > 11.0)
+        };
+        let Some(left) = [x + 6.0, x - 6.0 - width].into_iter().find(|left| free(*left)) else { continue };
+        taken.push((left, left + width, y));
+        let _ = write!(out, "<text class=\"w\" x=\"{left:.1}\" y=\"{:.1}\">{}</text>", y + 4.0, escape(word));
     }
 }
 
@@ -373,6 +407,7 @@ fn swatch(series: &Series) -> String {
         Mark::Bars { .. } => format!(
             "<path class=\"b f-{color}\" opacity=\"0.25\" d=\"M4 5V-5H20V5z\"/><path class=\"l s-{color}\" d=\"M4 5V-5H20V5\"/>"
         ),
+        Mark::Labels { .. } => String::new(),
         Mark::Band { .. } => format!("<path class=\"b f-{color}\" opacity=\"0.2\" d=\"M0 5V-5H24V5z\"/>"),
     }
 }
@@ -417,7 +452,7 @@ fn xs(panel: &Panel) -> impl Iterator<Item = f64> {
             Mark::Line { xy, .. } | Mark::Dots { xy, .. } => xy.iter().map(|p| p.0).collect(),
             Mark::Bars { edges, .. } => edges.clone(),
             Mark::Band { xyz } => xyz.iter().map(|p| p.0).collect(),
-            Mark::Level { .. } => Vec::new(),
+            Mark::Labels { .. } | Mark::Level { .. } => Vec::new(),
         }
     })
 }
@@ -428,6 +463,7 @@ fn ys(panel: &Panel) -> impl Iterator<Item = f64> {
             Mark::Line { xy, .. } | Mark::Dots { xy, .. } => xy.iter().map(|p| p.1).collect(),
             Mark::Bars { heights, .. } => heights.clone(),
             Mark::Band { xyz } => xyz.iter().flat_map(|p| [p.1, p.2]).collect(),
+            Mark::Labels { .. } => Vec::new(),
             Mark::Level { y, .. } => vec![*y],
         }
     })

@@ -7,6 +7,12 @@ use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page.html");
+/// The look of every page.
+pub(super) const PAGE_STYLE: &str = include_str!("page.css");
+/// Tables that sort by a click on a head.
+pub(super) const SORTING: &str = include_str!("sorting.js");
+/// Animations with slider and button.
+const PLAYER: &str = include_str!("player.js");
 
 /// What the template is given.
 #[derive(Serialize)]
@@ -18,9 +24,14 @@ struct Page<'a> {
     held: usize,
     figures: Vec<PageFigure<'a>>,
     animations: Vec<PageAnimation<'a>>,
+    /// What is to be read first.
+    leading: Vec<PageTable<'a>>,
     tables: Vec<PageTable<'a>>,
     artifacts: Vec<(String, &'a str)>,
     style: String,
+    look: &'static str,
+    sorting: &'static str,
+    player: &'static str,
     config: String,
     wall: String,
     json: String,
@@ -32,6 +43,7 @@ struct PageFigure<'a> {
     caption: &'a str,
     legend: String,
     panels: Vec<String>,
+    small: bool,
     svg: String,
     file: String,
     csv: String,
@@ -87,23 +99,25 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
                 caption: &figure.caption,
                 legend,
                 panels,
+                small: figure.is_small(),
                 svg: link(&svg_path(&figure.name)),
                 file: format!("{}.csv", figure.name),
                 csv: data_uri("text/csv", &figure_csv(figure)),
             }
         })
         .collect();
-    let tables: Vec<PageTable<'_>> = report
-        .tables
-        .iter()
-        .map(|table| PageTable {
-            title: &table.title,
-            file: format!("{}.csv", table.name),
-            columns: &table.columns,
-            rows: table.rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
-            csv: data_uri("text/csv", &table_csv(table)),
-        })
-        .collect();
+    let tables = |leading: bool| -> Vec<PageTable<'_>> {
+        let chosen = report.tables.iter().filter(|table| table.leading == leading);
+        chosen
+            .map(|table| PageTable {
+                title: &table.title,
+                file: format!("{}.csv", table.name),
+                columns: &table.columns,
+                rows: table.rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
+                csv: data_uri("text/csv", &table_csv(table)),
+            })
+            .collect()
+    };
     let claims: Vec<PageClaim<'_>> = report
         .claims
         .iter()
@@ -122,9 +136,13 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
         held: report.claims.iter().filter(|claim| claim.holds).count(),
         figures,
         animations: report.animations.iter().map(animation).collect(),
-        tables,
+        leading: tables(true),
+        tables: tables(false),
         artifacts: report.artifacts.iter().map(|a| (link(&a.path), a.about.as_str())).collect(),
         style: style(".chart "),
+        look: PAGE_STYLE,
+        sorting: SORTING,
+        player: PLAYER,
         config: serde_json::to_string_pretty(&about.config).unwrap_or_default(),
         wall: duration(about.wall_seconds),
         json: data_uri("application/json", json.as_bytes()),
@@ -138,9 +156,17 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
 fn cell(cell: &Cell) -> PageCell {
     match cell {
         Cell::Number(v) => PageCell { text: number(*v, 4), key: format!("{v:?}"), numeric: true },
+        Cell::Spread { mean, sd } => {
+            PageCell { text: spread(*mean, *sd), key: format!("{mean:?}"), numeric: true }
+        }
         Cell::Text(text) => PageCell { text: text.clone(), key: text.clone(), numeric: false },
         Cell::Empty(()) => PageCell { text: "–".into(), key: String::new(), numeric: true },
     }
+}
+
+/// A mean with as many digits as its standard deviation warrants.
+pub(super) fn spread(mean: f64, sd: f64) -> String {
+    format!("{} ± {}", number(mean, 3), number(sd, 2))
 }
 
 fn animation(animation: &Animation) -> PageAnimation<'_> {
@@ -161,7 +187,7 @@ fn animation(animation: &Animation) -> PageAnimation<'_> {
 }
 
 /// The bytes themselves as a link, so that the page can be moved alone (RFC 2397, base 64 of RFC 4648).
-fn data_uri(mime: &str, bytes: &[u8]) -> String {
+pub(super) fn data_uri(mime: &str, bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = format!("data:{mime};charset=utf-8;base64,");
     for three in bytes.chunks(3) {

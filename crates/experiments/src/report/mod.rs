@@ -2,10 +2,12 @@
 //! a few lines on the terminal.
 
 mod html;
+mod side;
 mod terminal;
 mod versions;
 mod write;
 
+pub use side::side_by_side;
 pub use terminal::summary;
 pub use versions::{Machine, Versions};
 pub use write::write;
@@ -95,6 +97,13 @@ impl Claim {
 pub enum Cell {
     /// A number; null in JSON where it is not finite.
     Number(f64),
+    /// The mean of several numbers with their standard deviation.
+    Spread {
+        /// The mean.
+        mean: f64,
+        /// The standard deviation.
+        sd: f64,
+    },
     /// Words.
     Text(String),
     /// Nothing: not computed, or not defined.
@@ -149,13 +158,23 @@ pub struct Table {
     pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Vec<Cell>>,
+    /// Whether it stands before the figures.
+    #[serde(skip)]
+    pub leading: bool,
 }
 
 impl Table {
     /// An empty table.
     pub fn new(name: &str, title: impl Into<String>, columns: &[&str]) -> Self {
         let columns = columns.iter().map(|c| (*c).to_owned()).collect();
-        Table { name: name.into(), title: title.into(), columns, rows: Vec::new() }
+        Table { name: name.into(), title: title.into(), columns, rows: Vec::new(), leading: false }
+    }
+
+    /// Has it stand before the figures.
+    #[must_use]
+    pub fn leading(mut self) -> Self {
+        self.leading = true;
+        self
     }
 
     /// Appends a row.

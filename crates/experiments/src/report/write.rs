@@ -142,6 +142,7 @@ pub(super) fn csv_path(name: &str) -> PathBuf {
 fn cell_text(cell: &Cell) -> String {
     match cell {
         Cell::Number(v) if v.is_finite() => format!("{v:?}"),
+        Cell::Spread { mean, sd } => format!("{mean:?} ± {sd:?}"),
         Cell::Text(text) => text.clone(),
         Cell::Number(_) | Cell::Empty(()) => String::new(),
     }

@@ -3,6 +3,7 @@
 use super::compare::shuffled;
 use super::method::Choice;
 use super::pictures;
+use super::training::bounded_by_rows;
 use crate::context::{Budget, Context, Trained};
 use crate::data::{self, LIMIT, Options, write_npy};
 use crate::failure::{Failure, Result};
@@ -117,7 +118,7 @@ impl Experiment for Learn {
             test.len(),
             train.dim()
         ));
-        for key in ["batch", "target_batch", "pairs"] {
+        for key in bounded_by_rows(config.method.name()) {
             if config.method.at_most(key, train.len()) {
                 report.note(format!(
                     "method.{key} was lowered to {}, the rows there are to train on.",

@@ -1,23 +1,33 @@
 //! The experiments, one a file.
 
+mod annealing;
 mod atlas;
 mod bars;
 mod compare;
 mod distances;
 mod fig1;
+mod ground;
 mod guarantees;
 mod integrators;
 mod learn;
+mod manifold;
 mod method;
 mod ot_latent;
 mod pictures;
+mod recipes;
 mod reproduce;
 mod repulsion;
 mod saddle;
 mod sample;
 mod spectrum;
+mod straightness;
+mod tour;
+mod training;
 mod two_sample;
+mod variant;
+mod yardstick;
 
+pub use annealing::{Annealing, AnnealingBudget, AnnealingConfig};
 pub use atlas::{Atlas, AtlasConfig};
 pub use bars::{Bars, BarsConfig};
 pub use compare::{Compare, CompareConfig};
@@ -25,6 +35,7 @@ pub use fig1::{Fig1, Fig1Config};
 pub use guarantees::{Guarantees, GuaranteesConfig};
 pub use integrators::{Integrators, IntegratorsConfig};
 pub use learn::{Learn, LearnConfig};
+pub use manifold::{Manifold, ManifoldConfig};
 pub use method::Choice;
 pub use ot_latent::{OtLatent, OtLatentConfig};
 pub use reproduce::{PublishedTable, Reproduce, ReproduceConfig};
@@ -32,4 +43,6 @@ pub use repulsion::{Repulsion, RepulsionConfig};
 pub use saddle::{Saddle, SaddleConfig};
 pub use sample::{Format, Sample, SampleConfig};
 pub use spectrum::{Spectrum, SpectrumConfig};
+pub use straightness::{Straightness, StraightnessBudget, StraightnessConfig};
+pub use tour::{Tour, TourBudget, TourConfig};
 pub use two_sample::{TwoSample, TwoSampleConfig};

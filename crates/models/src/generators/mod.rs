@@ -1,5 +1,6 @@
 //! Trained models: what they can do, and how they are saved and loaded.
 
+pub(crate) mod cells;
 mod decoder;
 mod denoised;
 mod energy;
@@ -11,6 +12,7 @@ mod one_step;
 mod sampler;
 mod solver;
 
+pub use cells::Cells;
 pub use decoder::{Decoder, DecoderAbout};
 pub use denoised::Denoised;
 pub(crate) use denoised::DenoisedAbout;

@@ -1,14 +1,16 @@
 //! φ_#ν with φ a network: one evaluation a sample.
 
 use crate::checkpoint::{Header, Record};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::generators::cells::{self, Cells};
 use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
-use crate::nets::{Layout, Mlp, MlpConfig, Params};
+use crate::nets::{Init, Layout, Mlp, MlpConfig, Params};
 use crate::noise::{Law, Noise};
 use crate::persist::{Persist, Role, Visitor};
 use crate::scaler::Scaler;
+use crate::source::{Source, overview};
 use crate::tensor::{to_points, to_tensor};
 use measures::rand::Rng;
 use measures::{Map, Measure, Points, Sample, Seed};
@@ -29,20 +31,34 @@ pub struct MapConfig {
     pub net: MlpConfig,
     /// Whether the network works on data scaled to mean 0 and variance 1 in every coordinate.
     pub standardise: bool,
+    /// Clusters of the data for each of which the noise has a cell of its own, from one to the next of which the map may
+    /// jump ([`Cells`]); at least as many as the data have separate parts. With 0 the map is continuous. Noise and data
+    /// must have one dimension.
+    pub cells: usize,
 }
 
 impl Default for MapConfig {
     fn default() -> Self {
-        MapConfig { latent_dim: None, noise: Law::default(), net: MlpConfig::default(), standardise: true }
+        MapConfig {
+            latent_dim: None,
+            noise: Law::default(),
+            net: MlpConfig::default(),
+            standardise: true,
+            cells: 0,
+        }
     }
 }
 
 /// A one-step map with its parameters: what is trained, and what generates afterwards.
 ///
 /// As a [`Map`] it takes noise to data: φ(z) in the coordinates of the data.
+///
+/// Where the noise is cut into [`Cells`], φ(z) = c_k + r_k · net((z − ζ_k)/s_k, code of k) in the cell k of z, with c_k and r_k
+/// the centre and radius of the cell's cluster of data, ζ_k and s_k those of the noise in the cell.
 #[derive(Debug)]
 pub struct OneStep {
     net: Mlp,
+    cut: Option<Cut>,
     /// The network's parameters.
     pub params: Params,
     noise: Noise,
@@ -58,23 +74,98 @@ struct About {
     noise: Noise,
     net: MlpConfig,
     scaler: Scaler,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cells: Option<Cells>,
+}
+
+/// The cells as tensors, and the parameter that holds their codes.
+#[derive(Debug)]
+struct Cut {
+    cells: Cells,
+    codes: usize,
+    /// d×K
+    centres_across: Tensor,
+    offsets: Tensor,
+    /// K×d, K×1
+    centres: Tensor,
+    radii: Tensor,
+    noise_centres: Tensor,
+    noise_scales: Tensor,
+}
+
+impl Cut {
+    fn new(cells: Cells, codes: usize, params: &Params) -> Result<Self> {
+        let (kind, device) = params.options();
+        let (n, d) = (cells.len() as i64, cells.dim() as i64);
+        let tensor = |list: &[f64], shape: [i64; 2]| -> Result<Tensor> {
+            Ok(Tensor::f_from_slice(list)?.f_view(shape)?.f_to_kind(kind)?.f_to_device(device)?)
+        };
+        let centres = tensor(&cells.centres, [n, d])?;
+        let scales: Vec<f64> = cells.noise_radii.iter().map(|r| 1.0 / r).collect();
+        Ok(Cut {
+            codes,
+            centres_across: centres.f_tr()?.f_contiguous()?,
+            offsets: tensor(&cells.offsets, [1, n])?,
+            centres,
+            radii: tensor(&cells.radii, [n, 1])?,
+            noise_centres: tensor(&cells.noise_centres, [n, d])?,
+            noise_scales: tensor(&scales, [n, 1])?,
+            cells,
+        })
+    }
+
+    fn forward(&self, net: &Mlp, params: &Params, z: &Tensor) -> Tensor {
+        let cell = (z.matmul(&self.centres_across) + &self.offsets).argmax(1, false);
+        let of = |table: &Tensor| table.index_select(0, &cell);
+        let local = (z - of(&self.noise_centres)) * of(&self.noise_scales);
+        let inside = net.forward(params, &Tensor::cat(&[local, of(params.leaf(self.codes))], 1));
+        of(&self.centres) + inside * of(&self.radii)
+    }
 }
 
 impl OneStep {
     /// The type of generator, as files name it.
     pub const NAME: &'static str = "one_step";
 
-    /// A map with first parameters drawn from `setup.seed`; `method` is remembered in the model's file.
+    /// A map with first parameters drawn from `setup.seed`; `method` is remembered in the model's file, and `target` is
+    /// looked at where the noise is to be cut into cells.
     ///
     /// # Errors
     /// A setting is out of range.
-    pub fn new(config: &MapConfig, scaler: Scaler, method: &str, setup: &Setup) -> Result<Self> {
+    pub fn new(
+        config: &MapConfig,
+        scaler: Scaler,
+        method: &str,
+        target: &dyn Source,
+        setup: &Setup,
+    ) -> Result<Self> {
         let dim = scaler.dim();
         let noise = Noise::new(config.noise, config.latent_dim.unwrap_or(dim))?;
-        let about = About { method: method.into(), dim, noise, net: config.net.clone(), scaler };
-        let (net, layout) = about.network()?;
+        let cells = match config.cells {
+            0 => None,
+            count => {
+                let seed = setup.seed.named("cells");
+                let data = scaler.standardise(overview(target, cells::POINTS, seed.named("data"))?);
+                Some(Cells::new(count, &data, &noise, seed)?)
+            }
+        };
+        let about = About { method: method.into(), dim, noise, net: config.net.clone(), scaler, cells };
+        let (net, codes, layout) = about.network()?;
         let params = Params::init(layout, setup.seed.named("map"), setup.kind, setup.device)?;
-        Ok(OneStep { net, params, noise, scaler: about.scaler.clone(), about })
+        OneStep::of(about, net, codes, params)
+    }
+
+    fn of(about: About, net: Mlp, codes: Option<usize>, params: Params) -> Result<Self> {
+        let cut = match (&about.cells, codes) {
+            (Some(cells), Some(codes)) => Some(Cut::new(cells.clone(), codes, &params)?),
+            _ => None,
+        };
+        Ok(OneStep { net, cut, params, noise: about.noise, scaler: about.scaler.clone(), about })
+    }
+
+    /// The cells of the noise, where it is cut.
+    pub fn cells(&self) -> Option<&Cells> {
+        self.cut.as_ref().map(|cut| &cut.cells)
     }
 
     /// n draws of noise, n×k, as a tensor.
@@ -88,7 +179,10 @@ impl OneStep {
 
     /// φ(z) in standard coordinates, within the graph of automatic differentiation.
     pub fn forward(&self, z: &Tensor) -> Tensor {
-        self.net.forward(&self.params, z)
+        match &self.cut {
+            None => self.net.forward(&self.params, z),
+            Some(cut) => cut.forward(&self.net, &self.params, z),
+        }
     }
 
     /// The noise ν.
@@ -108,16 +202,18 @@ impl OneStep {
     pub fn duplicate(&self) -> Result<Self> {
         let mut params = self.params.duplicate()?;
         params.to_device(Device::Cpu)?;
-        let (net, noise) = (self.net.clone(), self.noise);
-        Ok(OneStep { net, params, noise, scaler: self.scaler.clone(), about: self.about.clone() })
+        OneStep::of(self.about.clone(), self.net.clone(), self.cut.as_ref().map(|cut| cut.codes), params)
     }
 
     pub(crate) fn from_file(header: &Header, record: &Record, path: &Path) -> Result<Self> {
         let about: About = read_body(header, path)?;
         about.scaler.check(about.dim)?;
-        let (net, layout) = about.network()?;
+        if let Some(cells) = &about.cells {
+            cells.check(about.dim).map_err(|e| Error::damaged(path, e.to_string()))?;
+        }
+        let (net, codes, layout) = about.network()?;
         let params = stored(record, "params", layout, path)?;
-        Ok(OneStep { net, params, noise: about.noise, scaler: about.scaler.clone(), about })
+        OneStep::of(about, net, codes, params)
     }
 
     fn evaluate(&self, z: &Points) -> Result<Points> {
@@ -131,10 +227,13 @@ impl OneStep {
 }
 
 impl About {
-    fn network(&self) -> Result<(Mlp, Layout)> {
+    /// The network, the parameter that holds the codes of cells, and the layout.
+    fn network(&self) -> Result<(Mlp, Option<usize>, Layout)> {
         let mut layout = Layout::default();
-        let net = Mlp::new(&self.net, self.noise.dim(), self.dim, &mut layout)?;
-        Ok((net, layout))
+        let code = self.cells.as_ref().map_or(0, |cells| cells.code);
+        let net = Mlp::new(&self.net, self.noise.dim() + code, self.dim, &mut layout)?;
+        let codes = self.cells.as_ref().map(|c| layout.push("codes", &[c.len(), code], Init::Normal(1.0)));
+        Ok((net, codes, layout))
     }
 }
 
@@ -188,15 +287,42 @@ impl Generator for OneStep {
 mod tests {
     use super::*;
     use crate::checkpoint::Array;
-    use crate::error::Error;
     use crate::generators::{BLOCK, load};
+    use crate::source::Data;
     use tch::Kind;
 
     fn model(kind: Kind) -> OneStep {
         let config = MapConfig { latent_dim: Some(1), ..MapConfig::default() };
-        let data = Points::from_rows(&[[0.0, 10.0], [2.0, 30.0]]);
+        of_config(&config, kind)
+    }
+
+    fn of_config(config: &MapConfig, kind: Kind) -> OneStep {
+        let data = Points::from_rows(&[[0.0, 10.0], [2.0, 30.0], [0.1, 11.0], [2.1, 31.0]]);
         let setup = Setup { kind, device: Device::Cpu, seed: Seed::new(3) };
-        OneStep::new(&config, Scaler::fit(&data).unwrap(), "test", &setup).unwrap()
+        let scaler = Scaler::fit(&data).unwrap();
+        OneStep::new(config, scaler, "test", &Data::new(data).unwrap(), &setup).unwrap()
+    }
+
+    /// A map with cells jumps from cluster to cluster, each getting its share, and is saved with its cells.
+    #[test]
+    fn cells_are_part_of_the_map() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.safetensors");
+        let model = of_config(&MapConfig { cells: 2, ..MapConfig::default() }, Kind::Float);
+        let x = model.generate(4000, Seed::new(1)).unwrap();
+        let first = x.rows().filter(|x| (x[0] - 0.05).abs() < 0.4).count();
+        let second = x.rows().filter(|x| (x[0] - 2.05).abs() < 0.4).count();
+        assert!(first + second == 4000 && (1800..2200).contains(&first), "{first} {second}");
+        model.save(&path).unwrap();
+        let loaded = load(&path).unwrap();
+        assert_eq!(loaded.generate(4000, Seed::new(1)).unwrap(), x);
+        assert_eq!(model.duplicate().unwrap().generate(4000, Seed::new(1)).unwrap(), x);
+        // cells that do not fit together are refused by the file's name
+        let (mut header, record) = model.to_file().unwrap();
+        header.body["cells"]["offsets"] = serde_json::json!([1.0]);
+        crate::checkpoint::write(&path, &header, &record).unwrap();
+        let error = load(&path).err().unwrap().to_string();
+        assert!(error.contains("model.safetensors: damaged") && error.contains("cells"), "{error}");
     }
 
     #[test]

@@ -55,9 +55,10 @@ fn bridged(target: &GaussianMixture, n: usize, seed: Seed) -> Points {
 
 #[cfg(test)]
 mod tests {
-    use super::super::recipes::{MIDDLE, Recipe, STRICT};
-    use super::super::yardstick::{Bar, Yardstick};
+    use super::super::super::recipes::{MIDDLE, Recipe, STRICT};
+    use super::super::super::yardstick::{Bar, Yardstick};
     use super::*;
+    use measures::Empirical;
 
     const N: usize = 10_000;
 
@@ -65,9 +66,9 @@ mod tests {
     #[test]
     fn the_bars_let_no_impostor_through_and_the_target_itself_through() {
         let target = GaussianMixture::eight_gaussians();
-        let yardstick = Yardstick::new(&target, N, 1, Seed::new(1)).unwrap();
+        let (yardstick, floor) = Yardstick::with_floor(&target, N, 1, Seed::new(1)).unwrap();
         let truth = target.sample(N, &mut Seed::new(2).rng());
-        let over = |x: Points| yardstick.measure(x).unwrap().over(&yardstick.floor);
+        let over = |x: Points| yardstick.measure(&Empirical::uniform(x).unwrap()).unwrap().over(&floor);
         assert!(STRICT.holds(&over(truth)));
         for (name, x) in all(&target, N, Seed::new(3)).unwrap() {
             let over = over(x);

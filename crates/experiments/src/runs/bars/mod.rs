@@ -1,26 +1,24 @@
 //! Every method on the same targets, each figure beside its floor.
 
 mod impostors;
-mod recipes;
-mod yardstick;
 
+use super::ground::Endless;
+use super::recipes::{Recipe, STRICT};
+use super::variant::lay;
+use super::yardstick::{Bar, Figures, MULTIPLES, Yardstick};
+use crate::cells;
 use crate::context::{Budget, Context};
 use crate::data::named_set;
-use crate::failure::{Failure, Result};
-use crate::files::{WriteError, write_atomic};
+use crate::failure::Result;
 use crate::registry::Experiment;
 use crate::report::{Cell, Claim, Report, Table};
 use measures::zoo::Target;
-use measures::{Measure, Points, Seed};
+use measures::{Empirical, Seed};
 use models::methods::{AnyMethod, all, by_name};
-use models::{Generator, Precision, Source, Status};
-use recipes::{Recipe, STRICT};
+use models::{Generator, Precision, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::path::Path;
-use std::time::Instant;
-use yardstick::{Figures, MULTIPLES, Yardstick};
 
 /// Trains methods on named targets and holds what they generate against bars.
 pub struct Bars;
@@ -66,49 +64,27 @@ impl Default for BarsConfig {
     }
 }
 
-/// What is known of one method on one target with one seed once it is measured; kept in a file of its own, so that an
-/// interrupted run goes on with the next one.
+/// What is known of one method on one target with one seed once it is measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Measured {
     /// None where nothing could be generated.
     figures: Option<Figures>,
-    floor: Figures,
     steps: u64,
     seconds: f64,
     evaluations: u64,
     /// Where training diverged.
     diverged: Option<u64>,
-    /// Why there are no figures.
+    /// Why there are no figures though training ended.
     failed: Option<String>,
     /// E log(p*/p) in nats with its standard error, where both densities are known.
     gap: Option<(f64, f64)>,
-}
-
-/// Draws of a target, for training.
-struct Endless<'a> {
-    target: &'a dyn Target,
-    name: &'a str,
-}
-
-impl Source for Endless<'_> {
-    fn dim(&self) -> usize {
-        Measure::dim(self.target)
-    }
-    fn len(&self) -> Option<usize> {
-        None
-    }
-    fn batch(&self, n: usize, rng: &mut dyn measures::rand::Rng) -> models::Result<Points> {
-        Ok(self.target.sample(n, rng))
-    }
-    fn fingerprint(&self) -> String {
-        format!("draws of {}", self.name)
-    }
 }
 
 impl Experiment for Bars {
     const NAME: &'static str = "bars";
     const PAPER: &'static str = "sections 2 to 4";
     const ABOUT: &'static str = "every method on the same targets: MMD² and exact W₂, each beside its floor";
+    const SHARED: bool = true;
     type Config = BarsConfig;
 
     fn run(context: &mut Context<'_>, config: &BarsConfig) -> Result<Report> {
@@ -123,11 +99,12 @@ impl Experiment for Bars {
         ));
         for name in &config.targets {
             let target = named_set(name)?;
-            let rule = Yardstick::new(&*target, config.n, config.floors, context.seed().named(name))?;
+            let (rule, floor) =
+                Yardstick::with_floor(&*target, config.n, config.floors, context.seed().named(name))?;
             if let (true, Some(modes)) = (config.impostors, target.modes()) {
                 let mut table = Table::new("impostors", format!("{name}: laws that are not it"), &RATIOS);
                 for (what, x) in impostors::all(modes, config.n, context.seed().named("impostors"))? {
-                    let over = rule.measure(x)?.over(&rule.floor);
+                    let over = rule.measure(&Empirical::uniform(x)?)?.over(&floor);
                     report.claim(Claim::new(
                         format!("{name}: the strict bar refuses {what} (largest figure over its bar)"),
                         excess(&over, STRICT),
@@ -141,12 +118,22 @@ impl Experiment for Bars {
                 report.table(table);
             }
             let mut table = Table::new("methods", name.as_str(), &COLUMNS);
-            for (method, settings) in &methods {
-                for run in 0..config.seeds {
-                    context.check_stop()?;
-                    let cell = measured(context, config, name, &*target, &rule, *method, settings, run)?;
-                    add(&mut report, &mut table, name, method.name(), run, &cell);
-                }
+            let source = Endless { target: &*target, name };
+            let places: Vec<Place<'_>> = methods
+                .iter()
+                .flat_map(|(method, settings)| {
+                    (0..config.seeds).map(move |run| Place { method: *method, settings, run })
+                })
+                .collect();
+            let plain = cells::plain(name);
+            let found = cells::run(
+                context,
+                &places,
+                |place| format!("{plain}-{}-{}", place.method.name(), place.run),
+                |cell, place| measured(cell, config, &source, &rule, place),
+            )?;
+            for (place, cell) in places.iter().zip(&found) {
+                add(&mut report, &mut table, name, place, &floor, cell);
             }
             report.table(table);
         }
@@ -187,7 +174,7 @@ fn ratios(over: &Figures) -> Vec<Cell> {
 }
 
 /// The largest figure over its bar: at most one when the bar holds.
-fn excess(over: &Figures, bar: yardstick::Bar) -> f64 {
+fn excess(over: &Figures, bar: Bar) -> f64 {
     let worse = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) };
     over.mmd2.iter().map(|m| m / bar.mmd2).fold(over.w2 / bar.w2, worse)
 }
@@ -213,88 +200,50 @@ fn chosen(config: &BarsConfig) -> Result<Vec<Chosen>> {
     Ok(chosen)
 }
 
-fn lay(settings: &mut Value, set: &str) -> Result<()> {
-    let wrong = |why: &str| Failure::Usage(format!("set: '{}' {why}", crate::data::printable(set)));
-    let (path, text) = set.split_once('=').ok_or_else(|| wrong("needs the form key.key=value"))?;
-    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into()));
-    let mut place = settings;
-    for key in path.split('.') {
-        let object = place.as_object_mut().ok_or_else(|| wrong("goes below a key that has none"))?;
-        place = object.entry(key).or_insert(Value::Null);
-    }
-    *place = value;
-    Ok(())
+/// One method with one seed.
+struct Place<'a> {
+    method: &'static dyn AnyMethod,
+    settings: &'a Value,
+    run: u64,
 }
 
-/// The figures of a cell: read from its file, or trained for and written there.
-#[expect(clippy::too_many_arguments, reason = "a cell is known by all of these")]
+/// Trains for a cell and measures what came of it.
 fn measured(
-    context: &Context<'_>,
+    cell: &cells::Cell<'_>,
     config: &BarsConfig,
-    target_name: &str,
-    target: &dyn Target,
+    source: &Endless<'_>,
     rule: &Yardstick,
-    method: &dyn AnyMethod,
-    settings: &Value,
-    run: u64,
+    place: &Place<'_>,
 ) -> Result<Measured> {
-    let plain: String =
-        target_name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let stem = format!("{plain}-{}-{run}", method.name());
-    let path = context.path(&format!("cell-{stem}.json"));
-    if let Some(cell) = kept(&path) {
-        return Ok(cell);
-    }
+    let context = cell.context();
     let budget = Budget {
-        steps: config.steps.unwrap_or(Recipe::of(method.name()).steps),
+        steps: config.steps.unwrap_or(Recipe::of(place.method.name()).steps),
         ema: Some(0.999),
         precision: Precision::Single,
         ..Budget::default()
     };
-    let seed = context.seed_number().wrapping_add(run);
+    let seed = context.seed_number().wrapping_add(place.run);
     let train = context.train_config(&budget, seed);
-    let source = Endless { target, name: target_name };
-    let started = Instant::now();
-    let mut cell = Measured {
+    let trained = cell.train(place.method, place.settings, train, source)?;
+    let mut found = Measured {
         figures: None,
-        floor: rule.floor,
         steps: budget.steps,
-        seconds: 0.0,
-        evaluations: 0,
+        seconds: trained.seconds,
+        evaluations: trained.model.evaluations(),
         diverged: None,
         failed: None,
         gap: None,
     };
-    match context.train_by_name(&stem, method, settings, train, &source) {
-        Ok(trained) => {
-            cell.seconds = started.elapsed().as_secs_f64();
-            cell.evaluations = trained.model.evaluations();
-            if let Status::Diverged { at, .. } = trained.outcome.status {
-                cell.diverged = Some(at);
-            }
-            let seed = Seed::new(seed).named("generated");
-            match trained.model.generate(config.n, seed) {
-                Ok(x) => cell.figures = Some(rule.measure(x)?),
-                Err(e) => cell.failed = Some(e.to_string()),
-            }
-            cell.gap = gap(&*trained.model, target, config.n, seed.named("test"))?;
-        }
-        Err(Failure::Interrupted) => return Err(Failure::Interrupted),
-        Err(e) => cell.failed = Some(e.to_string()),
+    if let Status::Diverged { at, .. } = trained.outcome.status {
+        found.diverged = Some(at);
     }
-    let json = serde_json::to_vec(&cell).expect("figures are JSON");
-    write_atomic(&path, |file| file.write_all(&json))?;
-    // The figures are kept; a checkpoint a cell would only fill the disk.
-    let checkpoint = context.path(&format!("checkpoint-{stem}.safetensors"));
-    if checkpoint.exists() {
-        std::fs::remove_file(&checkpoint).map_err(WriteError::at(&checkpoint))?;
+    let seed = Seed::new(seed).named("generated");
+    match trained.model.generate(config.n, seed) {
+        Ok(x) => found.figures = Some(rule.measure(&Empirical::uniform(x)?)?),
+        Err(e) => found.failed = Some(e.to_string()),
     }
-    // What a resumed run reads is what this one goes on with, to the last digit.
-    Ok(kept(&path).unwrap_or(cell))
-}
-
-fn kept(path: &Path) -> Option<Measured> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    found.gap = gap(&*trained.model, source.target, config.n, seed.named("test"))?;
+    Ok(found)
 }
 
 /// E log(p*/p) on fresh points of the target with its standard error: the loss of the model less the entropy.
@@ -308,33 +257,43 @@ fn gap(model: &dyn Generator, target: &dyn Target, n: usize, seed: Seed) -> Resu
     Ok(Some((mean, (variance / n as f64).sqrt())))
 }
 
-fn add(report: &mut Report, table: &mut Table, target: &str, method: &str, run: u64, cell: &Measured) {
+fn add(
+    report: &mut Report,
+    table: &mut Table,
+    target: &str,
+    place: &Place<'_>,
+    floor: &Figures,
+    cell: &cells::Outcome<Measured>,
+) {
+    let (method, run) = (place.method.name(), place.run);
     let bar = Recipe::of(method).bar;
-    let figures = cell.figures.unwrap_or(Figures { w2: f64::NAN, mmd2: [f64::NAN; 3] });
-    let over = figures.over(&cell.floor);
-    if let Some(why) = &cell.failed {
+    let found = cell.done();
+    let figures = found.and_then(|m| m.figures).unwrap_or(Figures { w2: f64::NAN, mmd2: [f64::NAN; 3] });
+    let over = figures.over(floor);
+    if let Some(why) = cell.failed().or(found.and_then(|m| m.failed.as_deref())) {
         report.note(format!("{target}, {method}, run {run}: {why}"));
     }
-    if let Some(at) = cell.diverged {
+    if let Some(at) = found.and_then(|m| m.diverged) {
         report.note(format!("{target}, {method}, run {run}: training diverged at step {at}."));
     }
     let name = format!("{target}, {method}, run {run}: largest figure over its bar ({}× the floor)", bar.w2);
     report.claim(Claim::at_most(name, excess(&over, bar), 1.0));
+    let gap = found.and_then(|m| m.gap);
     table.push(vec![
         method.into(),
         run.into(),
         figures.w2.into(),
-        cell.floor.w2.into(),
+        floor.w2.into(),
         over.w2.into(),
         bar.w2.into(),
         over.mmd2[0].into(),
         over.mmd2[1].into(),
         over.mmd2[2].into(),
         if bar.holds(&over) { "holds" } else { "falls short" }.into(),
-        cell.gap.map(|g| g.0).into(),
-        cell.gap.map(|g| g.1).into(),
-        cell.evaluations.into(),
-        cell.steps.into(),
-        cell.seconds.into(),
+        gap.map(|g| g.0).into(),
+        gap.map(|g| g.1).into(),
+        found.map(|m| m.evaluations).into(),
+        found.map(|m| m.steps).into(),
+        found.map(|m| m.seconds).into(),
     ]);
 }

@@ -50,7 +50,7 @@ impl Method for MatchUniform {
     type State = State;
 
     fn init(config: &FitConfig, target: &dyn Source, setup: &Setup) -> Result<State> {
-        let mut map = OneStep::new(&config.map, Scaler::identity(target.dim()), Self::NAME, setup)?;
+        let mut map = OneStep::new(&config.map, Scaler::identity(target.dim()), Self::NAME, target, setup)?;
         no_grad(|| map.params.flat_mut().f_mul_scalar_(config.gain).map(drop))?;
         let adam = Adam::new(&config.optim, &map.params)?;
         Ok(State { map, adam })

@@ -1,5 +1,6 @@
 //! Published tables, run again by the protocol they state.
 
+mod pacgan;
 mod sf2m;
 
 use crate::context::Context;
@@ -7,6 +8,7 @@ use crate::failure::Result;
 use crate::files::{WriteError, write_atomic};
 use crate::registry::Experiment;
 use crate::report::Report;
+use pacgan::PacganConfig;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ pub enum PublishedTable {
     /// Flow matching between planar measures: W₂ of the SF²M protocol (arXiv 2307.03672).
     #[default]
     Sf2m,
+    /// One-step maps onto mixtures: modes, good points and reverse KL of PacGAN's protocol (arXiv 1712.04086).
+    Pacgan,
 }
 
 /// Settings of [`Reproduce`].
@@ -35,11 +39,18 @@ pub struct ReproduceConfig {
     pub seeds: u64,
     /// The protocol of the table sf2m.
     pub sf2m: Sf2mConfig,
+    /// The protocol of the table pacgan.
+    pub pacgan: PacganConfig,
 }
 
 impl Default for ReproduceConfig {
     fn default() -> Self {
-        ReproduceConfig { table: PublishedTable::default(), seeds: 5, sf2m: Sf2mConfig::default() }
+        ReproduceConfig {
+            table: PublishedTable::default(),
+            seeds: 5,
+            sf2m: Sf2mConfig::default(),
+            pacgan: PacganConfig::default(),
+        }
     }
 }
 
@@ -52,6 +63,7 @@ impl Experiment for Reproduce {
     fn run(context: &mut Context<'_>, config: &ReproduceConfig) -> Result<Report> {
         match config.table {
             PublishedTable::Sf2m => sf2m::run(context, &config.sf2m, config.seeds),
+            PublishedTable::Pacgan => pacgan::run(context, &config.pacgan, config.seeds),
         }
     }
 }

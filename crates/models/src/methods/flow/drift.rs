@@ -127,7 +127,7 @@ impl Method for Drift {
             }
         }
         let median = median_distance(&reference)?;
-        let map = OneStep::new(&c.map, scaler, Drift::NAME, setup)?;
+        let map = OneStep::new(&c.map, scaler, Drift::NAME, target, setup)?;
         let adam = Adam::new(&c.optim, &map.params)?;
         target.batch(c.target_batch.unwrap_or(c.batch), &mut setup.seed.rng())?;
         Ok(DriftState { map, adam, reference, median, divergence: None })
@@ -140,7 +140,7 @@ impl Method for Drift {
         let loss = match &c.drift {
             DriftConfig::Descent { loss } => {
                 let divergence = match s.divergence.take() {
-                    Some(known) if !loss.changes() => known,
+                    Some(known) if !loss.changes(at) => known,
                     _ => loss.divergence(&s.reference, at)?,
                 };
                 let divergence = s.divergence.insert(divergence);

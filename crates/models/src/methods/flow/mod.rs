@@ -1,12 +1,14 @@
 //! Maps from flows, section 4 of the paper: learn a velocity, a score or a denoiser along a path of measures, then follow it.
 
 mod annealed;
+mod annealing;
 mod consistency;
 mod diffusion;
 mod distill;
 mod drift;
 pub mod drifts;
 mod flow_matching;
+mod inner;
 mod interpolant;
 pub(crate) mod latent;
 mod mean_flow;
@@ -15,11 +17,13 @@ mod rectified;
 mod rounds;
 
 pub use annealed::{Annealed, AnnealedConfig, AnnealedState};
+pub use annealing::{NoisedSide, Pace, RoundOrder};
 pub use consistency::{Consistency, ConsistencyConfig, ConsistencyMode, ConsistencyState};
 pub use diffusion::{Diffusion, DiffusionConfig, DiffusionState};
 pub use distill::{Distill, DistillConfig, DistillMode, DistillState};
 pub use drift::{Drift, DriftConfig, DriftState, DriftingConfig};
 pub use flow_matching::{CouplingConfig, FlowMatching, FlowMatchingConfig, FlowMatchingState};
+pub use inner::{ObjectiveConfig, RivalConfig};
 pub use interpolant::{Interpolant, InterpolantConfig, InterpolantState};
 pub use mean_flow::{MeanFlow, MeanFlowConfig, MeanFlowState};
 pub use path::{PathConfig, Prediction};

@@ -9,15 +9,96 @@ use crate::persist::{Persist, Role, Visitor};
 use crate::scaler::Scaler;
 use crate::source::Source;
 use crate::tensor::{scalar, to_tensor};
+use measures::rand::Rng;
 use tch::{Tensor, no_grad_guard};
 
 /// A map and a critic, each with its optimiser.
 pub struct Adversaries {
     pub(super) map: OneStep,
     pub(super) map_adam: Adam,
-    pub(super) critic: Mlp,
-    pub(super) critic_params: Params,
-    pub(super) critic_adam: Adam,
+    pub(super) critic: Critic,
+}
+
+/// A learned test function with its optimiser.
+pub(crate) struct Critic {
+    net: Mlp,
+    params: Params,
+    adam: Adam,
+}
+
+/// What critic and map minimise: the part of an adversarial method that does not know where its samples come from.
+pub(crate) trait Rule {
+    /// Refuses settings out of range.
+    fn check(&self) -> Result<()>;
+
+    /// The critic's loss at data and generated points, and the value to report unless it is the map's loss; `rng` serves
+    /// penalties at random places.
+    fn of_critic(
+        &self,
+        critic: &Critic,
+        real: &Tensor,
+        fake: &Tensor,
+        rng: &mut dyn Rng,
+    ) -> Result<(Tensor, Option<f64>)>;
+
+    /// The map's loss at generated points; `real` draws data where the loss compares with them.
+    fn of_map(
+        &self,
+        critic: &Critic,
+        fake: &Tensor,
+        real: &mut dyn FnMut() -> Result<Tensor>,
+    ) -> Result<Tensor>;
+
+    /// What is done to the critic's parameters after each of its steps.
+    fn after(&self, critic: &mut Critic) -> Result<()> {
+        let _ = critic;
+        Ok(())
+    }
+}
+
+impl Critic {
+    /// A critic of points in dimension `dim` with `features` values.
+    pub(crate) fn new(
+        net: &MlpConfig,
+        optim: &OptimConfig,
+        (dim, features): (usize, usize),
+        setup: &Setup,
+    ) -> Result<Self> {
+        let mut layout = Layout::default();
+        let net = Mlp::new(net, dim, features, &mut layout)?;
+        let params = Params::init(layout, setup.seed.named("critic"), setup.kind, setup.device)?;
+        let adam = Adam::new(optim, &params)?;
+        Ok(Critic { net, params, adam })
+    }
+
+    pub(crate) fn at(&self, x: &Tensor) -> Tensor {
+        self.net.forward(&self.params, x)
+    }
+
+    /// As [`Critic::at`] with every weight matrix replaced by `reshape` of it.
+    pub(super) fn reshaped(&self, x: &Tensor, reshape: impl Fn(&Tensor) -> Tensor) -> Tensor {
+        self.net.forward_with(&self.params, x, reshape)
+    }
+
+    pub(super) fn params_mut(&mut self) -> &mut Params {
+        &mut self.params
+    }
+
+    /// Goes down `loss` in the critic's parameters; false when the loss is not finite, and nothing is changed.
+    pub(crate) fn step(&mut self, loss: &Tensor, at: &Moment) -> Result<bool> {
+        if !scalar(loss)?.is_finite() {
+            return Ok(false);
+        }
+        self.adam.step(&mut self.params, loss, at.step, at.steps)?;
+        Ok(true)
+    }
+}
+
+impl Persist for Critic {
+    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
+        v.params("critic", &mut self.params, Role::Auxiliary)?;
+        v.part("critic_adam", &mut self.adam)
+    }
 }
 
 /// The settings all adversarial methods share.
@@ -42,14 +123,11 @@ impl Adversaries {
         check_count("batch", duel.batch)?;
         check_count("critic_steps", duel.critic_steps)?;
         let scaler = Scaler::of(target, duel.map.standardise, setup.seed.named("scaler"))?;
-        let map = OneStep::new(duel.map, scaler, method, setup)?;
-        let mut layout = Layout::default();
-        let critic = Mlp::new(duel.critic, target.dim(), features, &mut layout)?;
-        let critic_params = Params::init(layout, setup.seed.named("critic"), setup.kind, setup.device)?;
+        let map = OneStep::new(duel.map, scaler, method, target, setup)?;
+        let critic = Critic::new(duel.critic, duel.critic_optim, (target.dim(), features), setup)?;
         let map_adam = Adam::new(duel.optim, &map.params)?;
-        let critic_adam = Adam::new(duel.critic_optim, &critic_params)?;
         target.batch(duel.batch, &mut setup.seed.rng())?;
-        Ok(Adversaries { map, map_adam, critic, critic_params, critic_adam })
+        Ok(Adversaries { map, map_adam, critic })
     }
 
     /// Target points for round `k` of a step, in standard coordinates.
@@ -71,16 +149,37 @@ impl Adversaries {
     }
 
     pub(super) fn critic(&self, x: &Tensor) -> Tensor {
-        self.critic.forward(&self.critic_params, x)
+        self.critic.at(x)
     }
 
     /// Goes down `loss` in the critic's parameters; false when the loss is not finite, and nothing is changed.
     pub(super) fn step_critic(&mut self, loss: &Tensor, at: &Moment) -> Result<bool> {
-        if !scalar(loss)?.is_finite() {
-            return Ok(false);
+        self.critic.step(loss, at)
+    }
+
+    /// `critic_steps` rounds of the critic, then one step of the map, by a rule; the value the rule reports.
+    pub(super) fn play(
+        &mut self,
+        rule: &dyn Rule,
+        (n, critic_steps): (usize, usize),
+        target: &dyn Source,
+        at: &Moment,
+    ) -> Result<f64> {
+        let mut reported = None;
+        for k in 0..critic_steps {
+            let (y, x) = (self.real(n, k, target, at)?, self.fake(n, k, at)?);
+            let (loss, value) = rule.of_critic(&self.critic, &y, &x, &mut round(at, "between", k))?;
+            if !self.step_critic(&loss, at)? {
+                return Ok(f64::NAN);
+            }
+            rule.after(&mut self.critic)?;
+            reported = value;
         }
-        self.critic_adam.step(&mut self.critic_params, loss, at.step, at.steps)?;
-        Ok(true)
+        let k = critic_steps;
+        let fake = self.map.forward(&self.noise(n, k, at)?);
+        let loss = rule.of_map(&self.critic, &fake, &mut || self.real(n, k, target, at))?;
+        let value = self.step_map(&loss, at)?;
+        Ok(reported.filter(|_| value.is_finite()).unwrap_or(value))
     }
 
     /// Goes down `loss` in the map's parameters and returns its value; nothing is changed when it is not finite.
@@ -94,7 +193,7 @@ impl Adversaries {
 }
 
 /// A generator for one purpose in round `k` of a step.
-fn round(at: &Moment, purpose: &str, k: usize) -> measures::rand::rngs::ChaCha8Rng {
+pub(crate) fn round(at: &Moment, purpose: &str, k: usize) -> measures::rand::rngs::ChaCha8Rng {
     at.seed(purpose).stream(k as u64)
 }
 
@@ -116,8 +215,7 @@ impl Persist for Adversaries {
     fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
         v.part("map", &mut self.map)?;
         v.part("map_adam", &mut self.map_adam)?;
-        v.params("critic", &mut self.critic_params, Role::Auxiliary)?;
-        v.part("critic_adam", &mut self.critic_adam)
+        self.critic.visit(v)
     }
 }
 

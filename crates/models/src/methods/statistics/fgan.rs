@@ -3,12 +3,15 @@
 use crate::error::{Result, check_range};
 use crate::generators::{Generator, MapConfig};
 use crate::method::{Method, Moment, Setup};
-use crate::methods::statistics::adversary::{Adversaries, Duel, input_gradient, mean_square_norm};
+use crate::methods::statistics::adversary::{
+    Adversaries, Critic, Duel, Rule, input_gradient, mean_square_norm,
+};
 use crate::nets::{Activation, MlpConfig};
 use crate::optim::OptimConfig;
 use crate::source::Source;
 use crate::tensor::scalar;
 use divergences::phi::Phi;
+use measures::rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
@@ -133,8 +136,58 @@ impl FganConfig {
         }
     }
 
+    fn rule(&self) -> FganRule {
+        let FganConfig { phi, saturating, bound, penalty, .. } = *self;
+        FganRule { phi, saturating, bound, penalty }
+    }
+}
+
+/// The dual bound of a φ-divergence, and what the map does with the critic that reaches it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FganRule {
+    pub(crate) phi: PhiConfig,
+    pub(crate) saturating: bool,
+    pub(crate) bound: f64,
+    pub(crate) penalty: f64,
+}
+
+impl FganRule {
     fn bounded(&self, v: &Tensor) -> Tensor {
         (v / self.bound).tanh() * self.bound
+    }
+}
+
+impl Rule for FganRule {
+    fn check(&self) -> Result<()> {
+        check_range("penalty", self.penalty, 0.0.., "finite and not negative")?;
+        check_range("bound", self.bound, f64::MIN_POSITIVE.., "finite and positive")
+    }
+
+    fn of_critic(
+        &self,
+        critic: &Critic,
+        real: &Tensor,
+        fake: &Tensor,
+        _: &mut dyn Rng,
+    ) -> Result<(Tensor, Option<f64>)> {
+        let values = |x: &Tensor| self.bounded(&critic.at(x));
+        let (y, y_gradient) = input_gradient(values, real)?;
+        let (x, x_gradient) = input_gradient(values, fake)?;
+        let bound = self.phi.slope(&y).mean(y.kind()) - self.phi.conjugate(&x).mean(x.kind());
+        let reached = scalar(&bound)?;
+        let penalty = mean_square_norm(&y_gradient) + mean_square_norm(&x_gradient);
+        Ok((penalty * (0.5 * self.penalty) - bound, Some(reached)))
+    }
+
+    fn of_map(
+        &self,
+        critic: &Critic,
+        fake: &Tensor,
+        _: &mut dyn FnMut() -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let v = self.bounded(&critic.at(fake));
+        let gain = if self.saturating { self.phi.conjugate(&v) } else { self.phi.slope(&v) };
+        Ok(-gain.mean(v.kind()))
     }
 }
 
@@ -145,30 +198,12 @@ impl Method for Fgan {
     type State = Adversaries;
 
     fn init(config: &FganConfig, target: &dyn Source, setup: &Setup) -> Result<Adversaries> {
-        check_range("penalty", config.penalty, 0.0.., "finite and not negative")?;
-        check_range("bound", config.bound, f64::MIN_POSITIVE.., "finite and positive")?;
+        config.rule().check()?;
         Adversaries::new(&config.duel(), 1, Fgan::NAME, target, setup)
     }
 
     fn step(config: &FganConfig, s: &mut Adversaries, target: &dyn Source, at: &Moment) -> Result<f64> {
-        let (n, phi) = (config.batch, config.phi);
-        let mut reached = 0.0;
-        for k in 0..config.critic_steps {
-            let critic = |x: &Tensor| config.bounded(&s.critic(x));
-            let (y, y_gradient) = input_gradient(critic, &s.real(n, k, target, at)?)?;
-            let (x, x_gradient) = input_gradient(critic, &s.fake(n, k, at)?)?;
-            let bound = phi.slope(&y).mean(y.kind()) - phi.conjugate(&x).mean(x.kind());
-            reached = scalar(&bound)?;
-            let penalty = mean_square_norm(&y_gradient) + mean_square_norm(&x_gradient);
-            let loss = penalty * (0.5 * config.penalty) - bound;
-            if !s.step_critic(&loss, at)? {
-                return Ok(f64::NAN);
-            }
-        }
-        let v = config.bounded(&s.critic(&s.map.forward(&s.noise(n, config.critic_steps, at)?)));
-        let gain = if config.saturating { phi.conjugate(&v) } else { phi.slope(&v) };
-        let value = s.step_map(&-gain.mean(v.kind()), at)?;
-        Ok(if value.is_finite() { reached } else { value })
+        s.play(&config.rule(), (config.batch, config.critic_steps), target, at)
     }
 
     fn generator(_: &FganConfig, s: &Adversaries) -> Result<Box<dyn Generator>> {

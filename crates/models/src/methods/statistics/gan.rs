@@ -3,10 +3,13 @@
 use crate::error::{Result, check_range};
 use crate::generators::{Generator, MapConfig};
 use crate::method::{Method, Moment, Setup};
-use crate::methods::statistics::adversary::{Adversaries, Duel, input_gradient, mean_square_norm};
+use crate::methods::statistics::adversary::{
+    Adversaries, Critic, Duel, Rule, input_gradient, mean_square_norm,
+};
 use crate::nets::{Activation, MlpConfig};
 use crate::optim::OptimConfig;
 use crate::source::Source;
+use measures::rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -78,6 +81,10 @@ impl Default for GanConfig {
 }
 
 impl GanConfig {
+    fn rule(&self) -> GanRule {
+        GanRule { loss: self.loss, r1: self.r1, r2: self.r2 }
+    }
+
     fn duel(&self) -> Duel<'_> {
         Duel {
             map: &self.map,
@@ -118,32 +125,12 @@ impl Method for Gan {
     type State = Adversaries;
 
     fn init(config: &GanConfig, target: &dyn Source, setup: &Setup) -> Result<Adversaries> {
-        check_range("r1", config.r1, 0.0.., "finite and not negative")?;
-        check_range("r2", config.r2, 0.0.., "finite and not negative")?;
+        config.rule().check()?;
         Adversaries::new(&config.duel(), 1, Gan::NAME, target, setup)
     }
 
     fn step(config: &GanConfig, s: &mut Adversaries, target: &dyn Source, at: &Moment) -> Result<f64> {
-        let n = config.batch;
-        for k in 0..config.critic_steps {
-            let (y, x) = (s.real(n, k, target, at)?, s.fake(n, k, at)?);
-            let (real, real_penalty) = penalised(s, &y, config.r1)?;
-            let (fake, fake_penalty) = penalised(s, &x, config.r2)?;
-            let mut loss = config.loss.of_critic(&real, &fake);
-            for penalty in [real_penalty, fake_penalty].into_iter().flatten() {
-                loss += penalty;
-            }
-            if !s.step_critic(&loss, at)? {
-                return Ok(f64::NAN);
-            }
-        }
-        let k = config.critic_steps;
-        let fake = s.critic(&s.map.forward(&s.noise(n, k, at)?));
-        let real = match config.loss {
-            GanLoss::NonSaturating => fake.shallow_clone(),
-            GanLoss::Relativistic => s.critic(&s.real(n, k, target, at)?),
-        };
-        s.step_map(&config.loss.of_map(&real, &fake), at)
+        s.play(&config.rule(), (config.batch, config.critic_steps), target, at)
     }
 
     fn generator(_: &GanConfig, s: &Adversaries) -> Result<Box<dyn Generator>> {
@@ -151,12 +138,57 @@ impl Method for Gan {
     }
 }
 
-/// D(x), and (γ/2) E‖∇D(x)‖² where γ is not zero.
-fn penalised(s: &Adversaries, x: &Tensor, gamma: f64) -> Result<(Tensor, Option<Tensor>)> {
-    if gamma == 0.0 {
-        return Ok((s.critic(x), None));
+/// The losses of a GAN with its penalties.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GanRule {
+    pub(crate) loss: GanLoss,
+    pub(crate) r1: f64,
+    pub(crate) r2: f64,
+}
+
+impl Rule for GanRule {
+    fn check(&self) -> Result<()> {
+        check_range("r1", self.r1, 0.0.., "finite and not negative")?;
+        check_range("r2", self.r2, 0.0.., "finite and not negative")
     }
-    let (value, gradient) = input_gradient(|x| s.critic(x), x)?;
+
+    fn of_critic(
+        &self,
+        critic: &Critic,
+        real: &Tensor,
+        fake: &Tensor,
+        _: &mut dyn Rng,
+    ) -> Result<(Tensor, Option<f64>)> {
+        let (real, real_penalty) = penalised(critic, real, self.r1)?;
+        let (fake, fake_penalty) = penalised(critic, fake, self.r2)?;
+        let mut loss = self.loss.of_critic(&real, &fake);
+        for penalty in [real_penalty, fake_penalty].into_iter().flatten() {
+            loss += penalty;
+        }
+        Ok((loss, None))
+    }
+
+    fn of_map(
+        &self,
+        critic: &Critic,
+        fake: &Tensor,
+        real: &mut dyn FnMut() -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let fake = critic.at(fake);
+        let real = match self.loss {
+            GanLoss::NonSaturating => fake.shallow_clone(),
+            GanLoss::Relativistic => critic.at(&real()?),
+        };
+        Ok(self.loss.of_map(&real, &fake))
+    }
+}
+
+/// D(x), and (γ/2) E‖∇D(x)‖² where γ is not zero.
+fn penalised(critic: &Critic, x: &Tensor, gamma: f64) -> Result<(Tensor, Option<Tensor>)> {
+    if gamma == 0.0 {
+        return Ok((critic.at(x), None));
+    }
+    let (value, gradient) = input_gradient(|x| critic.at(x), x)?;
     Ok((value, Some(mean_square_norm(&gradient) * (0.5 * gamma))))
 }
 

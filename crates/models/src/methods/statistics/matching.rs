@@ -103,7 +103,7 @@ impl<O: Objective> Method for Matching<O> {
         check_count("target_batch", target_batch)?;
         let scaler = Scaler::of(target, map.standardise, setup.seed.named("scaler"))?;
         let reference = scaler.standardise(overview(target, REFERENCE, setup.seed.named("reference"))?);
-        let map = OneStep::new(map, scaler, O::NAME, setup)?;
+        let map = OneStep::new(map, scaler, O::NAME, target, setup)?;
         let adam = Adam::new(optim, &map.params)?;
         // Settings that make no divergence are refused here, before anything runs.
         config.divergence(&reference, &Moment::new(0, 1, setup.seed))?;

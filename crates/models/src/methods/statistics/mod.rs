@@ -16,10 +16,13 @@ mod transport;
 mod wgan;
 
 pub use adversary::Adversaries;
+pub(crate) use adversary::{Critic, Rule, round};
 pub use characteristic::{Characteristic, CharacteristicConfig};
 pub use d2::{D2, D2Config, FamilyConfig, Statistic, median_distance};
 pub use energy::{Energy, EnergyConfig};
+pub(crate) use fgan::FganRule;
 pub use fgan::{Fgan, FganConfig, PhiConfig};
+pub(crate) use gan::GanRule;
 pub use gan::{Gan, GanConfig, GanLoss};
 pub use loss::LossConfig;
 pub use matching::{Fit, Matching, MatchingState, Objective};

@@ -4,7 +4,7 @@ use crate::bridge::regression;
 use crate::error::{Error, Result, check_count};
 use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
-use crate::optim::{Adam, OptimConfig};
+use crate::optim::{Adam, OptimConfig, Schedule};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::{Source, overview};
@@ -12,7 +12,7 @@ use crate::tensor::{scalar, to_tensor};
 use divergences::neighbours::NearestNeighbours;
 use divergences::transport::{NormPower, solve};
 use measures::rand::RngExt;
-use measures::{Coupling, Empirical, Measure, Points, Sample};
+use measures::{Coupling, Empirical, Measure, Points, Sample, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ use serde::{Deserialize, Serialize};
 /// and the boundaries between modes never move. Perrot, Courty, Flamary and Habrard 2016 (*Mapping estimation for
 /// discrete optimal transport*) for the regression; Genevay, Cuturi, Peyré and Bach 2016, arXiv 1605.08527, for the
 /// semi-discrete dual.
+///
+/// With cells of the noise (`map.cells`, the default) the plan is solved in two steps: between the noise and the clusters of
+/// the data, exactly where it jumps, and then within each cell.
 pub struct Transport;
 
 /// Settings of `transport`.
@@ -45,10 +48,14 @@ pub struct TransportConfig {
 impl Default for TransportConfig {
     fn default() -> Self {
         TransportConfig {
-            map: MapConfig::default(),
-            optim: OptimConfig::default(),
-            batch: 512,
-            pairs: 5000,
+            map: MapConfig { cells: 64, ..MapConfig::default() },
+            optim: OptimConfig {
+                lr: 2e-3,
+                schedule: Schedule::Cosine { floor: 0.0 },
+                ..OptimConfig::default()
+            },
+            batch: 1024,
+            pairs: 10_000,
             semi_discrete: true,
         }
     }
@@ -64,7 +71,8 @@ pub struct TransportState {
 enum Plan {
     /// Noise, and what it is sent to.
     Pairs(Points, Points),
-    Potentials(Laguerre),
+    /// The target points that a cell's noise is sent to, one part a cell; one for all where the noise is not cut.
+    Potentials(Vec<Laguerre>),
 }
 
 /// The map z ↦ y_j with the least ½‖z − y_j‖² − g_j, by nearest neighbours in one dimension more:
@@ -94,6 +102,39 @@ impl Laguerre {
     }
 }
 
+/// Rows by label, for the labels below `parts`.
+fn by_label(labels: &[usize], parts: usize) -> Vec<Vec<usize>> {
+    let mut rows = vec![Vec::new(); parts];
+    labels.iter().enumerate().for_each(|(i, &l)| rows[l].push(i));
+    rows
+}
+
+/// Batches of noise that are drawn to fill cells before a rare one is taken as it is.
+const BATCHES: usize = 100;
+
+/// The data of each cluster with as much noise of its cell. Without cells there is one part.
+fn parts(map: &OneStep, y: Points, seed: Seed) -> Vec<(Points, Points)> {
+    let draw = |batch| map.noise().sample(y.len(), &mut seed.stream(batch));
+    let Some(cells) = map.cells() else { return vec![(draw(0), y)] };
+    let data: Vec<Points> =
+        by_label(&cells.of_data(&y), cells.len()).iter().map(|rows| y.select(rows)).collect();
+    let mut noise = vec![Points::zeros(0, y.dim()); cells.len()];
+    for batch in 0..BATCHES as u64 {
+        let z = draw(batch);
+        for ((kept, rows), want) in
+            noise.iter_mut().zip(by_label(&cells.of_noise(&z), cells.len())).zip(&data)
+        {
+            let missing = want.len() - kept.len();
+            let more = z.select(&rows[..rows.len().min(missing)]);
+            *kept = kept.concat(&more).unwrap_or_else(|_| unreachable!("both are of the noise's dimension"));
+        }
+        if noise.iter().zip(&data).all(|(z, y)| z.len() == y.len()) {
+            break;
+        }
+    }
+    noise.into_iter().zip(data).collect()
+}
+
 impl Method for Transport {
     const NAME: &'static str = "transport";
     const ABOUT: &'static str =
@@ -105,21 +146,37 @@ impl Method for Transport {
         check_count("batch", config.batch)?;
         check_count("pairs", config.pairs)?;
         let scaler = Scaler::of(target, config.map.standardise, setup.seed.named("scaler"))?;
-        let map = OneStep::new(&config.map, scaler, Transport::NAME, setup)?;
+        let map = OneStep::new(&config.map, scaler, Transport::NAME, target, setup)?;
         let (noise, dim) = (map.noise(), map.scaler().dim());
         if noise.dim() != dim {
             let must = format!("{dim}, the dimension of the data: the cost is a distance");
             return Err(Error::setting("map.latent_dim", noise.dim(), must));
         }
         let y = map.scaler().standardise(overview(target, config.pairs, setup.seed.named("plan data"))?);
-        let z = noise.sample(y.len(), &mut setup.seed.named("plan noise").rng());
-        let (mu, nu) = (Empirical::uniform(z)?, Empirical::uniform(y)?);
-        let solved = solve(&mu, &nu, &NormPower::half_squared_euclidean())?;
-        let plan = if config.semi_discrete {
-            Plan::Potentials(Laguerre::new(nu.points().clone(), &solved.potentials.target)?)
-        } else {
-            Plan::Pairs(mu.points().clone(), sent(&solved.plan, nu.points())?)
-        };
+        let cost = NormPower::half_squared_euclidean();
+        let (mut pairs, mut potentials) = ((Points::zeros(0, dim), Points::zeros(0, dim)), Vec::new());
+        for (z, y) in parts(&map, y, setup.seed.named("plan noise")) {
+            if y.is_empty() {
+                // Another sample made the cells, and found a point here. The noise goes to the nearest of all: its centre.
+                let centre = map.cells().map(|cells| cells.centre(potentials.len()));
+                let Some(centre) = centre else { unreachable!("an overview is never empty") };
+                potentials.push(Laguerre::new(centre, &[0.0])?);
+                continue;
+            }
+            if z.is_empty() {
+                potentials.push(Laguerre::new(y.clone(), &vec![0.0; y.len()])?);
+                continue;
+            }
+            let (mu, nu) = (Empirical::uniform(z)?, Empirical::uniform(y)?);
+            let solved = solve(&mu, &nu, &cost)?;
+            potentials.push(Laguerre::new(nu.points().clone(), &solved.potentials.target)?);
+            if !config.semi_discrete {
+                let y = sent(&solved.plan, nu.points())?;
+                pairs = (pairs.0.concat(mu.points())?, pairs.1.concat(&y)?);
+            }
+        }
+        let plan =
+            if config.semi_discrete { Plan::Potentials(potentials) } else { Plan::Pairs(pairs.0, pairs.1) };
         let adam = Adam::new(&config.optim, &map.params)?;
         Ok(TransportState { map, adam, plan })
     }
@@ -136,9 +193,22 @@ impl Method for Transport {
                 let picks: Vec<usize> = (0..config.batch).map(|_| rng.random_range(0..z.len())).collect();
                 (z.select(&picks), y.select(&picks))
             }
-            Plan::Potentials(laguerre) => {
+            Plan::Potentials(parts) => {
                 let z = state.map.noise().sample(config.batch, &mut rng);
-                let y = laguerre.send(&z)?;
+                let y = match state.map.cells() {
+                    None => parts[0].send(&z)?,
+                    Some(cells) => {
+                        let mut y = Points::zeros(z.len(), z.dim());
+                        let rows = by_label(&cells.of_noise(&z), parts.len());
+                        for (part, rows) in parts.iter().zip(rows).filter(|(_, rows)| !rows.is_empty()) {
+                            let sent = part.send(&z.select(&rows))?;
+                            rows.iter()
+                                .zip(sent.rows())
+                                .for_each(|(&i, to)| y.row_mut(i).copy_from_slice(to));
+                        }
+                        y
+                    }
+                };
                 (z, y)
             }
         };
@@ -173,7 +243,6 @@ impl Persist for TransportState {
 mod tests {
     use super::*;
     use crate::noise::Law;
-    use measures::Seed;
 
     #[test]
     fn the_lifted_search_is_the_laguerre_cell() {

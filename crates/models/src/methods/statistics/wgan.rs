@@ -3,11 +3,11 @@
 use crate::error::{Result, check_range};
 use crate::generators::{Generator, MapConfig};
 use crate::method::{Method, Moment, Setup};
-use crate::methods::statistics::adversary::{Adversaries, Duel, input_gradient};
+use crate::methods::statistics::adversary::{Adversaries, Critic, Duel, Rule, input_gradient};
 use crate::nets::{Activation, MlpConfig};
 use crate::optim::OptimConfig;
 use crate::source::Source;
-use measures::rand::RngExt;
+use measures::rand::{Rng, RngExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, no_grad_guard};
@@ -107,40 +107,12 @@ impl Method for Wgan {
     type State = Adversaries;
 
     fn init(config: &WganConfig, target: &dyn Source, setup: &Setup) -> Result<Adversaries> {
-        match config.lipschitz {
-            Lipschitz::Clip { bound } => {
-                check_range("lipschitz.bound", bound, f64::MIN_POSITIVE.., "finite and positive")?;
-            }
-            Lipschitz::Penalty { weight } => {
-                check_range("lipschitz.weight", weight, 0.0.., "finite and not negative")?;
-            }
-            Lipschitz::Spectral { sweeps } => crate::error::check_count("lipschitz.sweeps", sweeps)?,
-        }
+        config.lipschitz.check()?;
         Adversaries::new(&config.duel(), 1, Wgan::NAME, target, setup)
     }
 
     fn step(config: &WganConfig, s: &mut Adversaries, target: &dyn Source, at: &Moment) -> Result<f64> {
-        let n = config.batch;
-        let mut distance = 0.0;
-        for k in 0..config.critic_steps {
-            let (y, x) = (s.real(n, k, target, at)?, s.fake(n, k, at)?);
-            let gap = mean(&criticise(config, s, &y)) - mean(&criticise(config, s, &x));
-            distance = crate::tensor::scalar(&gap)?;
-            let mut loss = -gap;
-            if let Lipschitz::Penalty { weight } = config.lipschitz {
-                loss += slope_penalty(s, &y, &x, k, at)? * weight;
-            }
-            if !s.step_critic(&loss, at)? {
-                return Ok(f64::NAN);
-            }
-            if let Lipschitz::Clip { bound } = config.lipschitz {
-                let _guard = no_grad_guard();
-                let _ = s.critic_params.flat_mut().f_clamp_(-bound, bound)?;
-            }
-        }
-        let x = s.map.forward(&s.noise(n, config.critic_steps, at)?);
-        let value = s.step_map(&-mean(&criticise(config, s, &x)), at)?;
-        Ok(if value.is_finite() { distance } else { value })
+        s.play(&config.lipschitz, (config.batch, config.critic_steps), target, at)
     }
 
     fn generator(_: &WganConfig, s: &Adversaries) -> Result<Box<dyn Generator>> {
@@ -152,12 +124,61 @@ fn mean(x: &Tensor) -> Tensor {
     x.mean(x.kind())
 }
 
-fn criticise(config: &WganConfig, s: &Adversaries, x: &Tensor) -> Tensor {
-    match config.lipschitz {
-        Lipschitz::Spectral { sweeps } => s
-            .critic
-            .forward_with(&s.critic_params, x, |weight| weight / largest_singular_value(weight, sweeps)),
-        _ => s.critic(x),
+impl Lipschitz {
+    fn criticise(self, critic: &Critic, x: &Tensor) -> Tensor {
+        match self {
+            Lipschitz::Spectral { sweeps } => {
+                critic.reshaped(x, |weight| weight / largest_singular_value(weight, sweeps))
+            }
+            _ => critic.at(x),
+        }
+    }
+}
+
+impl Rule for Lipschitz {
+    fn check(&self) -> Result<()> {
+        match *self {
+            Lipschitz::Clip { bound } => {
+                check_range("lipschitz.bound", bound, f64::MIN_POSITIVE.., "finite and positive")
+            }
+            Lipschitz::Penalty { weight } => {
+                check_range("lipschitz.weight", weight, 0.0.., "finite and not negative")
+            }
+            Lipschitz::Spectral { sweeps } => crate::error::check_count("lipschitz.sweeps", sweeps),
+        }
+    }
+
+    fn of_critic(
+        &self,
+        critic: &Critic,
+        real: &Tensor,
+        fake: &Tensor,
+        rng: &mut dyn Rng,
+    ) -> Result<(Tensor, Option<f64>)> {
+        let gap = mean(&self.criticise(critic, real)) - mean(&self.criticise(critic, fake));
+        let distance = crate::tensor::scalar(&gap)?;
+        let mut loss = -gap;
+        if let Lipschitz::Penalty { weight } = *self {
+            loss += slope_penalty(critic, real, fake, rng)? * weight;
+        }
+        Ok((loss, Some(distance)))
+    }
+
+    fn of_map(
+        &self,
+        critic: &Critic,
+        fake: &Tensor,
+        _: &mut dyn FnMut() -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        Ok(-mean(&self.criticise(critic, fake)))
+    }
+
+    fn after(&self, critic: &mut Critic) -> Result<()> {
+        if let Lipschitz::Clip { bound } = *self {
+            let _guard = no_grad_guard();
+            let _ = critic.params_mut().flat_mut().f_clamp_(-bound, bound)?;
+        }
+        Ok(())
     }
 }
 
@@ -178,13 +199,12 @@ fn largest_singular_value(w: &Tensor, sweeps: usize) -> Tensor {
 }
 
 /// E(‖∇D(x̂)‖ − 1)² at points x̂ between y and x.
-fn slope_penalty(s: &Adversaries, y: &Tensor, x: &Tensor, k: usize, at: &Moment) -> Result<Tensor> {
-    let mut rng = at.seed("between").stream(k as u64);
+fn slope_penalty(critic: &Critic, y: &Tensor, x: &Tensor, rng: &mut dyn Rng) -> Result<Tensor> {
     let parts: Vec<f64> = (0..y.size()[0]).map(|_| rng.random()).collect();
     let parts =
         Tensor::f_from_slice(&parts)?.f_to_kind(y.kind())?.f_to_device(y.device())?.f_view([-1, 1])?;
     let between = x + (y - x) * parts;
-    let (_, gradient) = input_gradient(|x| s.critic(x), &between)?;
+    let (_, gradient) = input_gradient(|x| critic.at(x), &between)?;
     // The norm has no derivative at 0; a tiny constant under the root gives it one.
     let norms = (gradient.square().sum_dim_intlist(1, false, gradient.kind()) + 1e-12).sqrt();
     Ok(mean(&(norms - 1.0).square()))

@@ -22,6 +22,24 @@ pub(super) struct Figures {
 }
 
 impl Figures {
+    /// The mean of several.
+    pub(super) fn mean(all: &[Figures]) -> Figures {
+        let share = 1.0 / all.len().max(1) as f64;
+        let mut mean = Figures { w2: 0.0, mmd2: [0.0; 3] };
+        for found in all {
+            mean.w2 += share * found.w2;
+            mean.mmd2.iter_mut().zip(found.mmd2).for_each(|(a, b)| *a += share * b);
+        }
+        mean
+    }
+
+    /// The largest of W₂ and of the roots of MMD², for figures over their floors: one number that sees both where mass lies
+    /// and its shape, in units of W₂.
+    pub(super) fn worst(&self) -> f64 {
+        let worse = |a: f64, b: f64| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) };
+        self.mmd2.iter().map(|m| m.max(0.0).sqrt()).fold(self.w2, worse)
+    }
+
     /// Every figure divided by the same of `floor`.
     pub(super) fn over(&self, floor: &Figures) -> Figures {
         let mut mmd2 = self.mmd2;
@@ -51,40 +69,45 @@ impl Bar {
     }
 }
 
-/// A sample of the target, and the figures of other samples of the target against it.
+/// A sample of the target that others are measured against.
 pub(super) struct Yardstick {
     reference: Empirical,
     bandwidths: [f64; 3],
-    /// The means over independent samples.
-    pub(super) floor: Figures,
 }
 
 impl Yardstick {
-    /// Against a sample of `n` points, with floors from `pairs` further ones.
-    pub(super) fn new(target: &dyn Sample, n: usize, pairs: usize, seed: Seed) -> Result<Self> {
+    /// Against these points.
+    pub(super) fn against(reference: Points) -> Result<Self> {
+        let median = median_distance(&reference)?;
+        let reference = Empirical::uniform(reference)?;
+        Ok(Yardstick { reference, bandwidths: MULTIPLES.map(|multiple| multiple * median) })
+    }
+
+    /// Against a sample of `n` points, with the floor: the mean figures of `pairs` further ones.
+    pub(super) fn with_floor(
+        target: &dyn Sample,
+        n: usize,
+        pairs: usize,
+        seed: Seed,
+    ) -> Result<(Self, Figures)> {
         let draw = |k: u64| target.sample(n, &mut seed.child(k).rng());
-        let reference = Empirical::uniform(draw(0))?;
-        let median = median_distance(reference.points())?;
-        let bandwidths = MULTIPLES.map(|multiple| multiple * median);
-        let mut yardstick = Yardstick { reference, bandwidths, floor: Figures { w2: 0.0, mmd2: [0.0; 3] } };
-        let share = 1.0 / pairs as f64;
-        let mut floor = yardstick.floor;
-        for k in 0..pairs {
-            let found = yardstick.measure(draw(1 + k as u64))?;
-            floor.w2 += share * found.w2;
-            floor.mmd2.iter_mut().zip(found.mmd2).for_each(|(a, b)| *a += share * b);
-        }
-        yardstick.floor = floor;
-        Ok(yardstick)
+        let yardstick = Yardstick::against(draw(0))?;
+        let found: Result<Vec<Figures>> =
+            (0..pairs).map(|k| yardstick.measure(&Empirical::uniform(draw(1 + k as u64))?)).collect();
+        Ok((yardstick, Figures::mean(&found?)))
+    }
+
+    /// The points measured against.
+    pub(super) fn reference(&self) -> &Empirical {
+        &self.reference
     }
 
     /// The figures of a sample.
-    pub(super) fn measure(&self, x: Points) -> Result<Figures> {
-        let mu = Empirical::uniform(x)?;
-        let w2 = Wasserstein::new(2.0)?.value(&mu, &self.reference)?;
+    pub(super) fn measure(&self, mu: &Empirical) -> Result<Figures> {
+        let w2 = Wasserstein::new(2.0)?.value(mu, &self.reference)?;
         let mut mmd2 = [0.0; 3];
         for (found, bandwidth) in mmd2.iter_mut().zip(self.bandwidths) {
-            *found = Mmd::new(Gaussian::new(bandwidth)?, Statistic::Plugin).value(&mu, &self.reference)?;
+            *found = Mmd::new(Gaussian::new(bandwidth)?, Statistic::Plugin).value(mu, &self.reference)?;
         }
         Ok(Figures { w2, mmd2 })
     }
