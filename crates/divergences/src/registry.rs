@@ -12,6 +12,7 @@ use crate::mean_ipm::MeanIpm;
 use crate::mmd::Mmd;
 use crate::phi::{Critic, DualPhi, Phi, PhiDivergence};
 use crate::quality::Frechet;
+use crate::spectral::{Approach, SpectralMmd};
 use crate::statistic::Statistic;
 use crate::sup_ipm::{RkhsBall, SupIpm};
 use crate::total_variation::{Grid, HistogramTotalVariation, TotalVariation};
@@ -103,6 +104,9 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
         Registered::new("energy distance, unbiased", EnergyDistance::new(Statistic::Unbiased)),
         Registered::new("MMD Gaussian", Mmd::new(gaussian, Statistic::Plugin)),
         Registered::new("MMD Gaussian, unbiased", Mmd::new(gaussian, Statistic::Unbiased)),
+        Registered::new("MMD Gaussian by a grid", {
+            SpectralMmd::new(gaussian, Statistic::Plugin).by(Approach::Grid)
+        }),
     ];
     all.extend(
         kernels(scale)?.into_iter().map(|(name, kernel)| {

@@ -164,6 +164,19 @@ fn scaled_norm(differences: impl Iterator<Item = f64> + Clone, q: f64) -> f64 {
     largest * differences.map(|v| (v.abs() / largest).powf(q)).sum::<f64>().powf(1.0 / q)
 }
 
+/// ‖x − y‖² in eight chains of additions.
+fn squared_distance(x: &[f64], y: &[f64]) -> f64 {
+    let ((x, rest_x), (y, rest_y)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (x, y) in x.iter().zip(y) {
+        for k in 0..8 {
+            sums[k] += (x[k] - y[k]) * (x[k] - y[k]);
+        }
+    }
+    let rest: f64 = rest_x.iter().zip(rest_y).map(|(x, y)| (x - y) * (x - y)).sum();
+    ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7])) + rest
+}
+
 /// lengthᵖ, exact and quick for the usual powers.
 pub(crate) fn raise(length: f64, p: f64) -> f64 {
     if p == 2.0 {
@@ -180,7 +193,7 @@ pub(crate) fn raise(length: f64, p: f64) -> f64 {
 impl Cost for NormPower {
     fn cost(&self, x: &[f64], y: &[f64]) -> f64 {
         if self.is_squared_euclidean() {
-            return self.scale * x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
+            return self.scale * squared_distance(x, y);
         }
         self.of_length(self.length(x.iter().zip(y).map(|(x, y)| x - y)))
     }

@@ -4,6 +4,7 @@ use super::line::{check_finite_costs, check_power};
 use super::staircase::{Ranked, climb};
 use super::{NormPower, cost::bounding_box};
 use crate::packed::{Packed, inner_products};
+use crate::radix::Scratch;
 use crate::{Axioms, Divergence};
 use measures::lanes::{LaneOp, Lanes, WIDTH, dispatch};
 use measures::{Empirical, Error, Functional, Measure, Points, Result, Seed, Variation, check_dim, parallel};
@@ -258,7 +259,7 @@ pub(crate) fn ranked(mu: &Empirical, theta: &[f64], needs_order: bool) -> Ranked
     if needs_order {
         Ranked::new(&values, (!mu.is_uniform()).then(|| mu.weights()))
     } else {
-        Ranked::uniform_values(&values)
+        Ranked::uniform_values(values, &mut Scratch::default())
     }
 }
 
@@ -276,6 +277,7 @@ impl<'a> Projector<'a> {
     /// The projections on some of the directions, sorted.
     fn ranked(&self, theta: &Points, lines: Range<usize>, needs_order: bool) -> Vec<Ranked> {
         let weights = (!self.mu.is_uniform()).then(|| self.mu.weights());
+        let mut scratch = Scratch::default();
         lines
             .clone()
             .step_by(WIDTH)
@@ -290,7 +292,11 @@ impl<'a> Projector<'a> {
             })
             .map(|mut values| {
                 values.truncate(self.mu.len());
-                if needs_order { Ranked::new(&values, weights) } else { Ranked::uniform_values(&values) }
+                if needs_order {
+                    Ranked::new(&values, weights)
+                } else {
+                    Ranked::uniform_values(values, &mut scratch)
+                }
             })
             .collect()
     }

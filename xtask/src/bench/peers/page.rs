@@ -181,6 +181,9 @@ fn introduction(circumstances: &Value) -> String {
              sides, and not by the same factor.\n\n"
         );
     }
+    if circumstances["ahead"] == true {
+        out += "All contenders ran at real-time priority, before whatever else there was on the machine.\n\n";
+    }
     out += "Every contender gets the same inputs, x ~ N(0, I) and y ~ 1.2·N(0, I) + 0.3 with n points each, in a process of its \
             own. Times are medians after a first call to warm up, in double precision unless said; peers that compile do so in the \
             first call. Memory is the peak of resident memory less what the process held with its inputs loaded. The exact solvers \
