@@ -161,14 +161,15 @@ fn squared_difference_of_equal_weights(x: &[f64], y: &[f64]) -> f64 {
         let mut difference = from_x as f64 * share_x - from_y as f64 * share_y;
         let (mut i, mut j, mut sum) = (0, 0, 0.0);
         // No branch: which side comes next is as good as random.
+        let steps = [-share_y, share_x];
         while i < x.len() && j < y.len() {
-            let is_x = x[i] <= y[j];
-            let at = if is_x { x[i] } else { y[j] };
+            let is_x = usize::from(x[i] <= y[j]);
+            let at = if x[i] < y[j] { x[i] } else { y[j] };
             sum += difference * difference * (at - last);
             last = at;
-            difference += if is_x { share_x } else { -share_y };
-            i += usize::from(is_x);
-            j += usize::from(!is_x);
+            difference += steps[is_x];
+            i += is_x;
+            j += 1 - is_x;
         }
         let rest = x[i..].iter().map(|x| (x, share_x)).chain(y[j..].iter().map(|y| (y, -share_y)));
         for (at, step) in rest {

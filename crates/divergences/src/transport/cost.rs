@@ -1,7 +1,7 @@
 //! Ground costs: what it costs to move a unit of mass from x to y.
 
 use super::periodic::Periodic;
-use measures::{Error, Points, Result, check_positive};
+use measures::{Error, Points, Result, check_positive, parallel};
 
 /// A ground cost c(x, y), finite for all finite x and y.
 ///
@@ -293,15 +293,26 @@ macro_rules! forward {
 }
 forward!(&C, Box<C>);
 
+/// Rows whose extremes one task looks for.
+const BOX_ROWS: usize = 2048;
+
 /// The smallest box that holds both clouds, as (low, high).
 pub(crate) fn bounding_box(x: &Points, y: &Points) -> (Vec<f64>, Vec<f64>) {
-    let mut low = vec![f64::INFINITY; x.dim()];
-    let mut high = vec![f64::NEG_INFINITY; x.dim()];
-    for row in x.rows().chain(y.rows()) {
-        for (k, &v) in row.iter().enumerate() {
-            low[k] = low[k].min(v);
-            high[k] = high[k].max(v);
+    let (d, n) = (x.dim(), x.len());
+    let parts = parallel::map_blocks(n + y.len(), BOX_ROWS, |rows| {
+        let (mut low, mut high) = (vec![f64::INFINITY; d], vec![f64::NEG_INFINITY; d]);
+        for i in rows {
+            let row = if i < n { x.row(i) } else { y.row(i - n) };
+            for ((low, high), &v) in low.iter_mut().zip(&mut high).zip(row) {
+                (*low, *high) = (low.min(v), high.max(v));
+            }
         }
+        (low, high)
+    });
+    let (mut low, mut high) = (vec![f64::INFINITY; d], vec![f64::NEG_INFINITY; d]);
+    for (l, h) in parts {
+        low.iter_mut().zip(l).for_each(|(low, l)| *low = low.min(l));
+        high.iter_mut().zip(h).for_each(|(high, h)| *high = high.max(h));
     }
     (low, high)
 }

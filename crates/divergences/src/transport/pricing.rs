@@ -160,7 +160,7 @@ impl<'a> Pricer<'a> {
 
 /// The smallest entries of a row so far, ascending.
 pub(super) struct Best {
-    keep: usize,
+    pub(super) keep: usize,
     /// Only what is smaller can still come in.
     pub(super) limit: f64,
     found: Vec<(f64, u32)>,

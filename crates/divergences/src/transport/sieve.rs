@@ -77,6 +77,12 @@ impl Sieve {
                 (0..self.dim).map(|k| std::array::from_fn(|lane| value(k, place(lane)))).collect()
             })
             .collect();
+        let shift = |i: u32| of_rows.squares[i as usize / WIDTH][i as usize % WIDTH];
+        let mut lists: Vec<Shortlist> = rows
+            .iter()
+            .zip(best.iter().zip(&errors))
+            .map(|(&i, (best, error))| Shortlist::new(best.keep, best.limit - shift(i), *error))
+            .collect();
         let count = self.points.len() / self.dim;
         let block = (CACHED / (SINGLE_WIDTH * self.dim)).max(1);
         let mut starts = vec![[0.0; SINGLE_WIDTH]; block];
@@ -88,67 +94,86 @@ impl Sieve {
                     *s = if j < other.len() { start_of(j) as f32 } else { f32::INFINITY };
                 }
             }
-            for (k, group) in groups.iter().enumerate() {
-                let at = k * WIDTH..((k + 1) * WIDTH).min(rows.len());
-                let shift = |i: u32| of_rows.squares[i as usize / WIDTH][i as usize % WIDTH];
-                let slack: Vec<f64> = at.clone().map(|r| errors[r] - shift(rows[r])).collect();
+            for (group, lists) in groups.iter().zip(lists.chunks_mut(WIDTH)) {
                 dispatch(Strip {
                     rows: group,
                     columns: &self.points[first * self.dim..last * self.dim],
                     starts: &starts[..last - first],
                     first: first * SINGLE_WIDTH,
-                    offers: Offers {
-                        table,
-                        side,
-                        rows: &rows[at.clone()],
-                        other,
-                        slack: &slack,
-                        best: &mut best[at],
-                    },
+                    lists,
                 });
+            }
+        }
+        for ((list, best), &row) in lists.iter_mut().zip(best).zip(rows) {
+            for column in list.finish() {
+                let cost = match side {
+                    Side::Source => table.entry(row as usize, column as usize),
+                    Side::Target => table.entry(column as usize, row as usize),
+                };
+                best.offer(cost - other[column as usize], column);
             }
         }
         true
     }
 }
 
-/// Who decides on what passes the sieve.
-struct Offers<'a> {
-    table: &'a Table<'a>,
-    side: Side,
-    rows: &'a [u32],
-    other: &'a [f64],
-    /// What is added to a limit of c − other to make it one of a tile, which lacks s‖x‖² and is rounded.
-    slack: &'a [f64],
-    best: &'a mut [Best],
+/// What may be among the `keep` smallest entries of a row, with their values in single precision.
+struct Shortlist {
+    keep: usize,
+    /// Only what is smaller can still be one of them.
+    limit: f32,
+    /// Twice the error of a value: of two values further apart the smaller is that of the smaller entry.
+    doubt: f64,
+    found: Vec<(f32, u32)>,
+    /// How long the list may get before it is cut.
+    room: usize,
 }
 
-impl Offers<'_> {
-    /// The limits for a tile, rounded up; rows that are not there take nothing.
-    #[inline(always)]
-    fn limits(&self) -> [f32; WIDTH] {
-        let mut limits = [f32::NEG_INFINITY; WIDTH];
-        for i in 0..self.best.len() {
-            let limit = self.best[i].limit + self.slack[i];
-            limits[i] = (limit + limit.abs() * f64::from(f32::EPSILON)) as f32;
-        }
-        limits
+/// The list is cut when it holds this many times what is wanted, and again when it has doubled: ties may stay.
+const CUT: usize = 3;
+
+impl Shortlist {
+    fn new(keep: usize, below: f64, error: f64) -> Self {
+        let limit = up(below + error);
+        let room = CUT * keep;
+        Shortlist { keep, limit, doubt: 2.0 * error, found: Vec::with_capacity(room + SINGLE_WIDTH), room }
     }
 
-    /// Looks at sixteen entries of a row.
+    /// Looks at sixteen entries.
     #[inline(never)]
-    fn take(&mut self, i: usize, values: &Sixteen, limit: f32, first: usize) {
+    fn take(&mut self, values: &Sixteen, first: usize) {
         for (lane, value) in values.iter().enumerate() {
-            if *value < limit {
-                let (row, column) = (self.rows[i] as usize, first + lane);
-                let cost = match self.side {
-                    Side::Source => self.table.entry(row, column),
-                    Side::Target => self.table.entry(column, row),
-                };
-                self.best[i].offer(cost - self.other[column], column as u32);
+            if *value < self.limit {
+                self.found.push((*value, (first + lane) as u32));
             }
         }
+        if self.found.len() >= self.room {
+            self.cut();
+        }
     }
+
+    /// Leaves what is smaller than the wanted smallest, or as good as that.
+    fn cut(&mut self) {
+        let (_, last, _) = self.found.select_nth_unstable_by(self.keep - 1, |a, b| a.0.total_cmp(&b.0));
+        let limit = up(f64::from(last.0) + self.doubt);
+        self.limit = if limit < self.limit { limit } else { self.limit };
+        self.found.retain(|found| found.0 < self.limit);
+        self.room = (CUT * self.keep).max(2 * self.found.len());
+    }
+
+    /// The columns of the list, ascending.
+    fn finish(&mut self) -> impl Iterator<Item = u32> + '_ {
+        if self.found.len() > self.keep {
+            self.cut();
+        }
+        self.found.sort_unstable_by_key(|found| found.1);
+        self.found.iter().map(|found| found.1)
+    }
+}
+
+/// The number in single precision, or one above it.
+fn up(x: f64) -> f32 {
+    (x + x.abs() * f64::from(f32::EPSILON)) as f32
 }
 
 /// Eight rows against some groups of columns.
@@ -157,16 +182,20 @@ struct Strip<'a> {
     columns: &'a [Sixteen],
     starts: &'a [Sixteen],
     first: usize,
-    offers: Offers<'a>,
+    lists: &'a mut [Shortlist],
 }
 
 impl LaneOp for Strip<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(mut self, l: L) {
+    fn run<L: Lanes>(self, l: L) {
         let dim = self.rows.len();
-        let mut limits = self.offers.limits();
+        // Rows that are not there take nothing.
+        let mut limits = [f32::NEG_INFINITY; WIDTH];
+        for i in 0..self.lists.len() {
+            limits[i] = self.lists[i].limit;
+        }
         for g in 0..self.starts.len() {
             let group = &self.columns[g * dim..(g + 1) * dim];
             let mut tile = [F32s::load(l, &self.starts[g]); WIDTH];
@@ -181,13 +210,68 @@ impl LaneOp for Strip<'_> {
                 least = least.min(tile[i] - F32s::splat(l, limits[i]));
             }
             if least.any_less(F32s::splat(l, 0.0)) {
-                for i in 0..WIDTH {
+                for i in 0..self.lists.len() {
                     if tile[i].any_less(F32s::splat(l, limits[i])) {
-                        let values = tile[i].to_array();
-                        self.offers.take(i, &values, limits[i], self.first + g * SINGLE_WIDTH);
+                        self.lists[i].take(&tile[i].to_array(), self.first + g * SINGLE_WIDTH);
+                        limits[i] = self.lists[i].limit;
                     }
                 }
-                limits = self.offers.limits();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::transport::pricing::Pricer;
+    use crate::transport::table::{Side, Table};
+    use crate::transport::{Cost, NormPower};
+    use measures::{Points, Seed};
+    use rand::RngExt;
+
+    /// The smallest entries of every row, ties by column, computed one by one.
+    fn expected(x: &Points, y: &Points, g: &[f64], keep: usize) -> Vec<Vec<f64>> {
+        let cost = NormPower::squared_euclidean();
+        x.rows()
+            .map(|x| {
+                let mut row: Vec<f64> = y.rows().zip(g).map(|(y, g)| cost.cost(x, y) - g).collect();
+                row.sort_by(f64::total_cmp);
+                row.truncate(keep);
+                row
+            })
+            .collect()
+    }
+
+    #[test]
+    fn nothing_small_is_lost_near_ties_included() {
+        let mut rng = Seed::new(2).rng();
+        for (n, m, d, kind) in [(70, 333, 16, 0), (33, 500, 40, 1), (20, 2000, 64, 2), (9, 700, 17, 3)] {
+            let mut draw = |at: f64| match kind {
+                0 => rng.random::<f64>() - 0.5,
+                // many exact ties, and differences far below single precision
+                1 => (2.0 * rng.random::<f64>()).floor(),
+                2 => 1.0 + 1e-9 * rng.random::<f64>(),
+                _ => at + 1e3 * rng.random::<f64>(),
+            };
+            let x = Points::from_fn(n, d, |_, row| row.iter_mut().for_each(|v| *v = draw(0.0)));
+            let y = Points::from_fn(m, d, |_, row| row.iter_mut().for_each(|v| *v = draw(1e4)));
+            let g: Vec<f64> = (0..m).map(|j| if kind == 2 { 0.0 } else { (j as f64).sin() }).collect();
+            let cost = NormPower::squared_euclidean();
+            let table = Table::new(&cost, &x, &y);
+            let pricer = Pricer::new(&table);
+            for keep in [1, 5, 16, m] {
+                let rows: Vec<u32> = (0..n as u32).collect();
+                let found = pricer.price(Side::Source, &rows, &vec![0.0; n], &g, keep, f64::INFINITY);
+                let mut rest = &found.arcs[..];
+                for (count, expected) in found.counts.iter().zip(expected(&x, &y, &g, keep)) {
+                    let (own, after) = rest.split_at(*count as usize);
+                    rest = after;
+                    assert_eq!(
+                        own.iter().map(|a| a.1).collect::<Vec<_>>(),
+                        expected,
+                        "kind {kind}, keep {keep}"
+                    );
+                }
             }
         }
     }

@@ -87,8 +87,10 @@ impl Plan {
 
 impl Row {
     fn parse(row: &Value) -> Result<Self> {
-        const KEYS: [&str; 12] =
-            ["task", "script", "inputs", "ours", "n", "d", "threads", "peers", "skip", "goal", "tried", "limit"];
+        const KEYS: [&str; 12] = [
+            "task", "script", "inputs", "ours", "n", "d", "threads", "peers", "skip", "goal", "tried",
+            "limit",
+        ];
         for key in row.as_object().context("not an object")?.keys() {
             ensure!(KEYS.contains(&key.as_str()), "unknown key `{key}`");
         }
