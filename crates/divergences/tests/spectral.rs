@@ -1,8 +1,12 @@
 //! The grid of frequencies against the direct sum over pairs, and the bound it comes with.
 
-use divergences::kernel::{Gaussian, Kernel, Mixture, Properties};
-use divergences::measures::{Empirical, Family, Points, Sample, Seed, zoo};
-use divergences::{Approach, Divergence, Mmd, Spectral, SpectralGrid, SpectralMmd, Statistic};
+use divergences::kernel::{Energy, Gaussian, InverseMultiquadric, Kernel, Mixture, Properties};
+use divergences::measures::{Empirical, Family, Functional, Points, Sample, Seed, zoo};
+use divergences::test::mmd_test;
+use divergences::transport::line;
+use divergences::{
+    Approach, Divergence, EnergyDistance, KernelStein, Mmd, Spectral, SpectralGrid, SpectralMmd, Statistic,
+};
 use measures::lanes::{Isa, force};
 use rand::RngExt;
 
@@ -162,28 +166,63 @@ fn mistakes_are_named() {
     assert_eq!(same.value(&one, &one).unwrap(), 0.0);
 }
 
+/// What was made quick by other means than the grid, in one list of bits.
+fn quick_ways() -> Vec<u64> {
+    let mut bits = Vec::new();
+    let mut add = |values: &[f64]| bits.extend(values.iter().map(|v| v.to_bits()));
+    // sums of flat kernels by inner products, Stein discrepancies by distances, permutation tests
+    let (mu, nu) = (cloud(700, 20, 1, false), cloud(605, 20, 1, true));
+    let kernel = Gaussian::new(9.0).unwrap();
+    let v = Mmd::new(kernel, Statistic::Unbiased).variation(&mu, &nu).unwrap();
+    add(v.d_points.as_slice());
+    add(&v.d_weights);
+    let target = zoo::Gaussian::isotropic(&[-29.0; 20], 1.3).unwrap();
+    let stein = KernelStein::new(target, InverseMultiquadric::new(4.0).unwrap(), Statistic::Plugin);
+    add(&stein.potential(&mu).unwrap());
+    add(&[stein.value(&nu).unwrap()]);
+    add(&mmd_test(&kernel, mu.points(), nu.points(), 300, Seed::new(1)).unwrap().null);
+    // the area between distribution functions, and its square
+    let (mu, nu) = (cloud(30_000, 1, 1, false), cloud(20_000, 1, 2, false));
+    let weighted = cloud(25_000, 1, 3, true);
+    let energy = EnergyDistance::new(Statistic::Unbiased);
+    add(&[line::distance(&mu, &nu, 1.0).unwrap(), line::distance(&mu, &weighted, 1.0).unwrap()]);
+    add(&[energy.value(&mu, &nu).unwrap(), energy.value(&mu, &weighted).unwrap()]);
+    bits
+}
+
+fn by_grid() -> Vec<u64> {
+    let mut bits = Vec::new();
+    for dim in 1..=3 {
+        let (mu, nu) = (cloud(2300, dim, 1, false), cloud(1801, dim, 2, true));
+        let mmd = SpectralMmd::new(Gaussian::new(2.0).unwrap(), Statistic::Unbiased).by(Approach::Grid);
+        let v = mmd.variation(&mu, &nu).unwrap();
+        bits.extend(v.d_points.as_slice().iter().chain(&v.d_weights).map(|v| v.to_bits()));
+        bits.extend([v.value.to_bits(), mmd.value(&mu, &nu).unwrap().to_bits()]);
+    }
+    bits
+}
+
 #[test]
 fn the_same_bytes_on_every_instruction_set_and_for_any_number_of_threads() {
-    let run = || {
-        let mut bits = Vec::new();
-        for dim in 1..=3 {
-            let (mu, nu) = (cloud(2300, dim, 1, false), cloud(1801, dim, 2, true));
-            let mmd = SpectralMmd::new(Gaussian::new(2.0).unwrap(), Statistic::Unbiased).by(Approach::Grid);
-            let v = mmd.variation(&mu, &nu).unwrap();
-            bits.extend(v.d_points.as_slice().iter().chain(&v.d_weights).map(|v| v.to_bits()));
-            bits.extend([v.value.to_bits(), mmd.value(&mu, &nu).unwrap().to_bits()]);
+    for run in [by_grid as fn() -> Vec<u64>, quick_ways] {
+        let best = run();
+        for isa in Isa::available() {
+            force(Some(isa)).unwrap();
+            assert!(run() == best, "{isa:?} differs");
         }
-        bits
-    };
-    let best = run();
-    for isa in Isa::available() {
-        force(Some(isa)).unwrap();
-        assert!(run() == best, "{isa:?} differs");
+        force(None).unwrap();
+        #[cfg(feature = "rayon")]
+        for threads in [1, 2, 3, 16] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(pool.install(run) == best, "{threads} threads differ");
+        }
     }
-    force(None).unwrap();
-    #[cfg(feature = "rayon")]
-    for threads in [1, 2, 3, 16] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        assert!(pool.install(run) == best, "{threads} threads differ");
-    }
+}
+
+#[test]
+fn the_energy_distance_on_the_line_is_the_sum_over_pairs() {
+    let (mu, nu) = (cloud(33_000, 1, 1, false), cloud(20_000, 1, 4, false));
+    let pairs = Mmd::new(Energy::distance(), Statistic::Plugin).value(&mu, &nu).unwrap();
+    let sorted = EnergyDistance::new(Statistic::Plugin).value(&mu, &nu).unwrap();
+    assert!((pairs - sorted).abs() < 1e-12, "{sorted} is not {pairs}");
 }
