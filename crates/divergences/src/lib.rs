@@ -20,6 +20,7 @@ pub mod phi;
 pub mod quality;
 mod radix;
 mod registry;
+mod spectral;
 mod statistic;
 mod stein;
 pub mod sup_ipm;
@@ -40,6 +41,7 @@ pub use measures;
 pub use measures::{Error, Result};
 pub use mmd::Mmd;
 pub use registry::{Registered, registry};
+pub use spectral::{Approach, Spectral, SpectralGrid, SpectralMmd, SpectralValue};
 pub use statistic::Statistic;
 pub use stein::{KernelStein, SteinKernel};
 

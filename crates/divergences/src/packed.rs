@@ -20,13 +20,23 @@ impl Packed {
 
     /// Some of the rows of `points`.
     pub(crate) fn rows(points: &Points, rows: Range<usize>) -> Self {
+        Packed::of(points, rows, |x, _| x)
+    }
+
+    /// Some of the rows of `points`, less `centre`.
+    pub(crate) fn centred(points: &Points, rows: Range<usize>, centre: &[f64]) -> Self {
+        Packed::of(points, rows, |x, j| x - centre[j])
+    }
+
+    #[inline]
+    fn of(points: &Points, rows: Range<usize>, value: impl Fn(f64, usize) -> f64) -> Self {
         let dim = points.dim();
         let mut data = vec![[0.0; WIDTH]; rows.len().div_ceil(WIDTH) * dim];
         for i in 0..rows.len().next_multiple_of(WIDTH) {
             let row = points.row((rows.start + i).min(rows.end - 1));
             let group = &mut data[i / WIDTH * dim..][..dim];
-            for (lane, x) in group.iter_mut().zip(row) {
-                lane[i % WIDTH] = *x;
+            for (j, (lane, x)) in group.iter_mut().zip(row).enumerate() {
+                lane[i % WIDTH] = value(*x, j);
             }
         }
         Packed { dim, data }
@@ -75,31 +85,47 @@ pub(crate) fn accumulator_block(n: usize) -> usize {
 /// Rows a block of row-wise work.
 pub(crate) const ROWS: usize = 256;
 
-/// Values and gradients at every point: `work(points, values, gradients)` fills packed groups of a block of rows (which
+/// Values and gradients at every point: `work(rows, values, gradients)` fills packed groups of a block of rows (which
 /// come zeroed), with d arrays of eight a group for the gradients.
 pub(crate) fn pullback_blocks(
     x: &Points,
     block: usize,
-    work: impl Fn(&Packed, &mut [[f64; WIDTH]], &mut [[f64; WIDTH]]) + Sync + Send,
+    work: impl Fn(Range<usize>, &mut [[f64; WIDTH]], &mut [[f64; WIDTH]]) + Sync + Send,
 ) -> Pullback {
     let (n, dim) = (x.len(), x.dim());
-    let mut joined = vec![0.0; n * (dim + 1)];
-    measures::parallel::fill_blocks(&mut joined, dim + 1, block, |rows, out| {
-        let points = Packed::rows(x, rows);
-        let mut values = vec![[0.0; WIDTH]; points.len()];
-        let mut gradients = vec![[0.0; WIDTH]; points.len() * dim];
-        work(&points, &mut values, &mut gradients);
-        for (i, row) in out.chunks_exact_mut(dim + 1).enumerate() {
+    let (mut values, mut gradients) = (vec![0.0; n], Points::zeros(n, dim));
+    fill_both(&mut values, gradients.as_mut_slice(), dim, block, |first, values, gradients| {
+        let groups = values.len().div_ceil(WIDTH);
+        let mut packed_values = vec![[0.0; WIDTH]; groups];
+        let mut packed_gradients = vec![[0.0; WIDTH]; groups * dim];
+        work(first..first + values.len(), &mut packed_values, &mut packed_gradients);
+        values.copy_from_slice(&packed_values.as_flattened()[..values.len()]);
+        for (i, row) in gradients.chunks_exact_mut(dim).enumerate() {
             let (g, lane) = (i / WIDTH, i % WIDTH);
-            row[0] = values[g][lane];
-            for (out, gradient) in row[1..].iter_mut().zip(&gradients[g * dim..]) {
+            for (out, gradient) in row.iter_mut().zip(&packed_gradients[g * dim..]) {
                 *out = gradient[lane];
             }
         }
     });
-    let values = joined.iter().step_by(dim + 1).copied().collect();
-    let gradients = Points::from_fn(n, dim, |i, row| {
-        row.copy_from_slice(&joined[i * (dim + 1) + 1..(i + 1) * (dim + 1)]);
-    });
     Pullback { values, gradients }
+}
+
+/// Fills n numbers and n rows of `width` together, block by block: `work(first row, numbers, rows)`.
+fn fill_both(
+    values: &mut [f64],
+    rows: &mut [f64],
+    width: usize,
+    block: usize,
+    work: impl Fn(usize, &mut [f64], &mut [f64]) + Sync + Send,
+) {
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let pairs = values.par_chunks_mut(block).zip(rows.par_chunks_mut(block * width)).enumerate();
+        pairs.for_each(|(b, (values, rows))| work(b * block, values, rows));
+    }
+    #[cfg(not(feature = "rayon"))]
+    for (b, (values, rows)) in values.chunks_mut(block).zip(rows.chunks_mut(block * width)).enumerate() {
+        work(b * block, values, rows);
+    }
 }

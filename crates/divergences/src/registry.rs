@@ -16,6 +16,7 @@ use crate::mean_ipm::MeanIpm;
 use crate::mmd::Mmd;
 use crate::phi::{Critic, DualPhi, Phi, PhiDivergence};
 use crate::quality::Frechet;
+use crate::spectral::{Approach, SpectralMmd};
 use crate::statistic::Statistic;
 use crate::sup_ipm::{Kantorovich, RkhsBall, SupIpm, SupPairs};
 use crate::total_variation::{Grid, HistogramTotalVariation, TotalVariation};
@@ -124,6 +125,9 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
         Registered::new("energy distance, unbiased", EnergyDistance::new(Statistic::Unbiased)),
         Registered::new("MMD Gaussian", Mmd::new(gaussian, Statistic::Plugin)),
         Registered::new("MMD Gaussian, unbiased", Mmd::new(gaussian, Statistic::Unbiased)),
+        Registered::new("MMD Gaussian by a grid", {
+            SpectralMmd::new(gaussian, Statistic::Plugin).by(Approach::Grid)
+        }),
         // The blocks of a longer list are other blocks: there is no potential at a probe.
         Registered::new("MMD Gaussian, 20 blocks", BlockMmd::new(gaussian, 20)?).without_probes(),
         Registered::new("MMD Gaussian, linear time", BlockMmd::linear(gaussian)).without_probes(),

@@ -4,6 +4,7 @@ use crate::kernel::{Gaussian, InverseMultiquadric, Radial, check_table};
 use crate::mean_ipm::{diagonal_sum, leave_out_diagonal};
 use crate::packed::{Packed, ROWS, pack_weights};
 use crate::statistic::{ATOMS_OF_MU, OffDiagonal, Statistic};
+use crate::transport::bounding_box;
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
 use measures::{
     Empirical, Error, Functional, Measure, Points, Pullback, Result, Score, Variation, check_dim, parallel,
@@ -73,6 +74,41 @@ struct Scored {
     points: Packed,
     scores: Packed,
     weights: Vec<[f64; WIDTH]>,
+    linear: Option<Linear>,
+}
+
+/// Scores −c(x − m), those of an isotropic Gaussian law: every statistic of a pair is one of its distance then.
+struct Linear {
+    rate: f64,
+    /// c²‖x − m‖²/2, packed.
+    halves: Vec<[f64; WIDTH]>,
+}
+
+impl Linear {
+    /// Scores that are of this kind to round-off.
+    fn new(points: &Points, scores: &Points) -> Option<Self> {
+        // The coordinate and the two points that tell the rate best.
+        let (low, high) = bounding_box(points, points);
+        let width = |k: &usize| high[*k] - low[*k];
+        let axis = (0..points.dim()).max_by(|a, b| width(a).total_cmp(&width(b)))?;
+        let at = |value: f64| points.rows().position(|x| x[axis] == value);
+        let (a, b) = (at(low[axis])?, at(high[axis])?);
+        let rate = -(scores.row(b)[axis] - scores.row(a)[axis]) / width(&axis);
+        if !rate.is_normal() {
+            return None;
+        }
+        let mean: Vec<f64> = points.row(a).iter().zip(scores.row(a)).map(|(x, s)| x + s / rate).collect();
+        let fits = |(x, s): (&[f64], &[f64])| {
+            x.iter().zip(s).zip(&mean).all(|((x, s), m)| {
+                (s + rate * (x - m)).abs() <= 16.0 * f64::EPSILON * rate.abs() * (x.abs() + m.abs())
+            })
+        };
+        if !points.rows().zip(scores.rows()).all(fits) {
+            return None;
+        }
+        let half = |s: &[f64]| 0.5 * s.iter().map(|s| s * s).sum::<f64>();
+        Some(Linear { rate, halves: pack_weights(&scores.rows().map(half).collect::<Vec<_>>()) })
+    }
 }
 
 impl<S: Score, K: SteinKernel> KernelStein<S, K> {
@@ -98,6 +134,7 @@ impl<S: Score, K: SteinKernel> KernelStein<S, K> {
             points: Packed::new(mu.points()),
             scores: Packed::new(scores),
             weights: pack_weights(mu.weights()),
+            linear: Linear::new(mu.points(), scores),
         }
     }
 
@@ -325,6 +362,33 @@ fn products<L: Lanes>(
     sums
 }
 
+/// As [`products`] for scores −c(x − m): (s′ − s)·δ = c‖δ‖² and s·s′ = c²(‖x − m‖² + ‖y − m‖² − ‖δ‖²)/2.
+#[inline(always)]
+fn products_of_distances<L: Lanes>(
+    lanes: L,
+    (x, y): (&[[f64; WIDTH]], &[[f64; WIDTH]]),
+    rate: f64,
+    (own, other): (&[f64; WIDTH], &[f64; WIDTH]),
+) -> [[F64s<L>; 3]; WIDTH] {
+    let zero = F64s::splat(lanes, 0.0);
+    let mut squares = [zero; WIDTH];
+    for c in 0..x.len().min(y.len()) {
+        let point = F64s::load(lanes, &x[c]);
+        for t in 0..WIDTH {
+            let difference = point - F64s::splat(lanes, y[c][t]);
+            squares[t] = difference.mul_add(difference, squares[t]);
+        }
+    }
+    let own = F64s::load(lanes, own);
+    let (rate, half) = (F64s::splat(lanes, rate), F64s::splat(lanes, 0.5 * rate * rate));
+    let mut out = [[zero; 3]; WIDTH];
+    for t in 0..WIDTH {
+        let inner = squares[t].neg_mul_add(half, own + F64s::splat(lanes, other[t]));
+        out[t] = [squares[t], inner, squares[t] * rate];
+    }
+    out
+}
+
 /// k₀ = φ s·s′ + φ₁ ((s′ − s)·δ − d) − φ₂ r².
 #[inline(always)]
 fn stein<L: Lanes>(jets: &[F64s<L>; 4], [r2, inner, along]: [F64s<L>; 3], dim: F64s<L>) -> F64s<L> {
@@ -350,7 +414,13 @@ impl<K: SteinKernel> LaneOp for Sums<'_, K> {
             let dim = F64s::splat(lanes, x.0.len() as f64);
             let mut total = F64s::load(lanes, out);
             for h in self.y.clone() {
-                let products = products(lanes, x, (points.group(h), scores.group(h)));
+                let products = match &self.all.linear {
+                    Some(linear) => {
+                        let halves = (&linear.halves[g], &linear.halves[h]);
+                        products_of_distances(lanes, (x.0, points.group(h)), linear.rate, halves)
+                    }
+                    None => products(lanes, x, (points.group(h), scores.group(h))),
+                };
                 for t in 0..WIDTH {
                     let jets = self.kernel.jets(lanes, products[t][0]);
                     let w = F64s::splat(lanes, self.all.weights[h][t]);

@@ -257,3 +257,30 @@ fn without_a_hessian_there_are_values_but_no_gradients() {
     assert!(whole.value(&Empirical::dirac(&[0.0, 0.0]).unwrap()).is_err());
     assert!(FisherDivergence::new(Quartic(1), 0.0).is_err());
 }
+
+/// Scores of isotropic Gaussian targets take a shorter way; the table of all pairs does not.
+#[test]
+fn the_discrepancy_is_the_sum_of_its_table_for_every_kind_of_score() {
+    for dim in [1, 3, 20] {
+        let x = zoo::Gaussian::standard(dim).sample(83, &mut Seed::new(5).rng());
+        let mean = vec![0.3; dim];
+        let isotropic = zoo::Gaussian::isotropic(&mean, 1.7).unwrap();
+        let scales: Vec<f64> = (0..dim).map(|k| 1.0 + 0.1 * k as f64).collect();
+        let other = zoo::Gaussian::diagonal(&mean, &scales).unwrap();
+        for target in [zoo::Gaussian::standard(dim), isotropic, other] {
+            let kernel = InverseMultiquadric::new(1.3).unwrap();
+            let ksd = KernelStein::new(target, kernel, Statistic::Plugin);
+            let mu = Empirical::uniform(x.clone()).unwrap();
+            let table = ksd.matrix(&x).unwrap();
+            let mean = table.iter().sum::<f64>() / (83.0 * 83.0);
+            let size = table.iter().map(|k| k.abs()).sum::<f64>() / (83.0 * 83.0);
+            let value = ksd.value(&mu).unwrap();
+            assert!((value - mean).abs() < 1e-14 * size, "{dim}: {value} is not {mean}");
+            let potential = ksd.potential(&mu).unwrap();
+            for (i, h) in potential.iter().enumerate() {
+                let row = table[i * 83..(i + 1) * 83].iter().sum::<f64>() * 2.0 / 83.0;
+                assert!((h - row).abs() < 1e-13 * size.max(1.0), "{dim}: {h} is not {row}");
+            }
+        }
+    }
+}

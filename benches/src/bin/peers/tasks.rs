@@ -6,7 +6,7 @@ use crate::npy;
 use divergences::family::RandomFrequencies;
 use divergences::kernel::{Gaussian, InverseMultiquadric};
 use divergences::transport::{self, NormPower, Sinkhorn, SinkhornDivergence, SlicedWasserstein};
-use divergences::{Divergence, EnergyDistance, KernelStein, MeanIpm, Mmd, Statistic, test};
+use divergences::{Divergence, EnergyDistance, KernelStein, MeanIpm, Mmd, SpectralMmd, Statistic, test};
 use measures::{Empirical, Functional, Points, Seed, zoo};
 use serde_json::{Value, json};
 
@@ -33,6 +33,8 @@ pub(crate) fn run(arguments: &Arguments) -> Row {
         "sinkhorn_divergence" => case.sinkhorn_divergence(),
         "mmd" => case.value(&case.mmd()?),
         "mmd_gradient" => case.gradient(&case.mmd()?),
+        "mmd_quadrature" => case.mmd_quadrature(),
+        "mmd_quadrature_gradient" => case.gradient(&case.spectral()?),
         "energy" => case.value(&EnergyDistance::new(Statistic::Plugin)),
         "w1" => case.bench_value(|| transport::line::distance(&case.x, &case.y, 1.0)),
         "sliced" => case.value(&case.sliced()?),
@@ -131,6 +133,22 @@ impl<'a> Case<'a> {
 
     fn mmd(&self) -> Result<Mmd<Gaussian>, String> {
         Ok(Mmd::new(told(Gaussian::new(self.bandwidth()))?, Statistic::Unbiased))
+    }
+
+    fn spectral(&self) -> Result<SpectralMmd<Gaussian>, String> {
+        Ok(SpectralMmd::new(told(Gaussian::new(self.bandwidth()))?, Statistic::Unbiased))
+    }
+
+    fn mmd_quadrature(&self) -> Row {
+        let mmd = self.spectral()?;
+        bench(
+            self.arguments,
+            || mmd.estimate(&self.x, &self.y),
+            |found| {
+                let (bound, functions) = (json!(found.bound), json!(found.functions));
+                Ok(vec![("value", json!(found.value)), ("bound", bound), ("functions", functions)])
+            },
+        )
     }
 
     fn sliced(&self) -> Result<SlicedWasserstein, String> {

@@ -267,7 +267,8 @@ impl Family for RandomFrequencies {
             coefficients[k / WIDTH][0][k % WIDTH] = pair[0];
             coefficients[k / WIDTH][1][k % WIDTH] = pair[1];
         }
-        Ok(crate::packed::pullback_blocks(x, ROWS, |points, values, gradients| {
+        Ok(crate::packed::pullback_blocks(x, ROWS, |rows, values, gradients| {
+            let points = &Packed::rows(x, rows);
             dispatch(PullBack { points, turns: &self.turns, coefficients: &coefficients, values, gradients });
             for g in gradients {
                 g.iter_mut().for_each(|g| *g *= TAU);

@@ -1,5 +1,6 @@
 //! The Fourier family of eq. (3) on a lattice of integer vectors.
 
+use super::powers::{powers, product};
 use super::{check_tau, doubled};
 use crate::packed::{Packed, ROWS, accumulator_block, pack_weights, pullback_blocks};
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
@@ -49,9 +50,6 @@ struct Factor {
 
 /// The largest |k_j|: the table of powers is that long.
 const MAX_FREQUENCY: u32 = 1 << 16;
-
-/// Steps of the recurrence between two exact values.
-const RESTART: usize = 16;
 
 impl FourierLattice {
     /// The family of the given integer vectors, of period one and uniform τ = 1/K.
@@ -176,22 +174,7 @@ impl FourierLattice {
     fn powers<L: Lanes>(&self, lanes: L, x: &[[f64; WIDTH]], table: &mut [[[f64; WIDTH]; 2]]) {
         for j in 0..self.dim {
             let t = F64s::load(lanes, &x[j]) / F64s::splat(lanes, self.periods[j]);
-            let t = t.turn_fraction();
-            let (sin, cos) = t.sin_cos_turns();
-            let (mut s, mut c) = (sin, cos);
-            for (m, entry) in table[self.starts[j]..self.starts[j + 1]].iter_mut().enumerate() {
-                if m > 0 && m % RESTART == 0 {
-                    // (m+1)·t as an exact sum of two numbers, of which the first is reduced exactly
-                    let power = F64s::splat(lanes, (m + 1) as f64);
-                    let high = t * power;
-                    let low = t.mul_add(power, -high);
-                    (s, c) = ((high - high.round()) + low).sin_cos_turns();
-                } else if m > 0 {
-                    (c, s) = product((c, s), (cos, sin));
-                }
-                c.store(&mut entry[0]);
-                s.store(&mut entry[1]);
-            }
+            powers(lanes, t, &mut table[self.starts[j]..self.starts[j + 1]]);
         }
     }
 
@@ -209,12 +192,6 @@ impl FourierLattice {
         }
         value
     }
-}
-
-/// The product of two complex numbers (real, imaginary).
-#[inline(always)]
-fn product<L: Lanes>(a: (F64s<L>, F64s<L>), b: (F64s<L>, F64s<L>)) -> (F64s<L>, F64s<L>) {
-    (a.1.neg_mul_add(b.1, a.0 * b.0), a.0.mul_add(b.1, a.1 * b.0))
 }
 
 fn check_max(max: u32) -> Result<()> {
@@ -330,7 +307,8 @@ impl Family for FourierLattice {
 
     fn pullback(&self, x: &Points, c: &[f64]) -> Result<Pullback> {
         check_pullback(self, x, c)?;
-        Ok(pullback_blocks(x, ROWS, |points, values, gradients| {
+        Ok(pullback_blocks(x, ROWS, |rows, values, gradients| {
+            let points = &Packed::rows(x, rows);
             let table = &mut self.table();
             dispatch(PullBack { family: self, points, coefficients: c, table, values, gradients });
             for (i, g) in gradients.iter_mut().enumerate() {

@@ -8,6 +8,7 @@ mod lattice;
 mod nystrom;
 mod pointwise;
 mod polynomials;
+pub(crate) mod powers;
 mod ridge;
 mod stein;
 

@@ -279,6 +279,10 @@ impl<R: Radial> Radial for Mixture<R> {
         sums
     }
 
+    fn steepness(&self) -> f64 {
+        self.terms.iter().map(|(a, k)| a * k.steepness()).sum()
+    }
+
     fn radial_properties(&self) -> Properties {
         let parts = self.terms.iter().map(|(_, k)| k.radial_properties());
         let degree = self.terms[0].1.radial_properties().homogeneity;

@@ -48,6 +48,10 @@ impl Radial for Gaussian {
         (value, value * F64s::splat(lanes, -inverse) * F64s::splat(lanes, inverse))
     }
 
+    fn steepness(&self) -> f64 {
+        0.5 / self.bandwidth / self.bandwidth
+    }
+
     fn radial_properties(&self) -> Properties {
         Properties {
             positive: true,

@@ -8,6 +8,7 @@ mod algebra;
 mod bandwidth;
 mod energy;
 mod gaussian;
+mod inner;
 mod laplace;
 mod matern;
 mod multiquadric;

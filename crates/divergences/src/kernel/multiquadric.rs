@@ -41,6 +41,10 @@ impl Radial for InverseMultiquadric {
         (value, value * value * value * scale)
     }
 
+    fn steepness(&self) -> f64 {
+        0.5 / self.length / self.length
+    }
+
     fn radial_properties(&self) -> Properties {
         bounded()
     }
@@ -103,6 +107,10 @@ impl Radial for RationalQuadratic {
         let (base, value) = self.base_and_power(lanes, r2);
         let scale = F64s::splat(lanes, -2.0 * self.alpha * self.scale());
         (value, value / base * scale)
+    }
+
+    fn steepness(&self) -> f64 {
+        0.5 / self.length / self.length
     }
 
     fn radial_properties(&self) -> Properties {

@@ -15,6 +15,12 @@ pub trait Radial: Clone + Send + Sync {
     /// (φ(r²), 2φ′(r²)): ∇ₓk = 2φ′(r²)·(x − y). Finite at r = 0: where φ′ is infinite, the slope is 0 there.
     fn phi_and_slope<L: Lanes>(&self, lanes: L, r2: F64s<L>) -> (F64s<L>, F64s<L>);
 
+    /// A bound of |φ′(r²)| over all r², or infinity where there is none. With one, and in many dimensions, squared distances
+    /// are taken from inner products where their rounding cannot matter.
+    fn steepness(&self) -> f64 {
+        f64::INFINITY
+    }
+
     /// What the kernel tells about an MMD made of it.
     fn radial_properties(&self) -> Properties;
 }
@@ -30,6 +36,10 @@ impl<R: Radial> Profile for R {
     #[inline(always)]
     fn phi_and_slope<L: Lanes>(&self, lanes: L, s: F64s<L>) -> (F64s<L>, F64s<L>) {
         Radial::phi_and_slope(self, lanes, s)
+    }
+
+    fn steepness(&self) -> f64 {
+        Radial::steepness(self)
     }
 }
 

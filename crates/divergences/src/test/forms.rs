@@ -50,10 +50,6 @@ impl Labels {
     fn word(&self, w: usize) -> &[u32] {
         &self.words[w * self.count..(w + 1) * self.count]
     }
-
-    fn bit(&self, i: usize, b: usize) -> bool {
-        self.word(i / WORD)[b] >> (i % WORD) & 1 == 1
-    }
 }
 
 fn pack(bits: &[bool]) -> Vec<u32> {
@@ -94,7 +90,7 @@ pub(super) fn quadratic_forms(
         (0..end - start).for_each(|i| table[i * width + i] = 0.0);
         for i in 0..end - start {
             let row = &table[i * width..(i + 1) * width];
-            rows[start + i] += row.iter().sum::<f64>();
+            rows[start + i] += sum(row);
             rows[end..].iter_mut().zip(&row[end - start..]).for_each(|(sum, k)| *sum += k);
         }
         let parts = map_blocks(width, COLUMNS, |columns| block(&table, width, start..end, columns, labels));
@@ -103,9 +99,7 @@ pub(super) fn quadratic_forms(
         }
         start = end;
     }
-    let along =
-        (0..labels.count).map(|b| (0..n).filter(|&i| labels.bit(i, b)).map(|i| rows[i]).sum()).collect();
-    Ok(Forms { quadratic, rows, along })
+    Ok(Forms { along: along(labels, &rows), quadratic, rows })
 }
 
 /// Σᵢⱼ zᵢ K_ij zⱼ over a strip and some of its columns, doubled right of the square on the diagonal.
@@ -116,29 +110,84 @@ fn block(
     columns: Range<usize>,
     labels: &Labels,
 ) -> Vec<f64> {
-    let mut out = vec![0.0; labels.count];
+    let mut totals = vec![[0.0; WIDTH]; labels.count];
     for column in columns.step_by(WIDTH) {
-        let mut first = 0;
-        while first < labels.count {
-            let batch = first..(first + BATCH).min(labels.count);
+        let words = 0..rows.len().div_ceil(WORD);
+        let tiles: Vec<_> = words.map(|word| tile(table, width, rows.len(), word * WORD, column)).collect();
+        // Twice what is right of the square on the diagonal; nothing in lanes beyond the last column.
+        let mut share = [0.0; WIDTH];
+        for (lane, share) in share.iter_mut().enumerate().take(width - column) {
+            *share = if rows.start + column + lane < rows.end { 1.0 } else { 2.0 };
+        }
+        let (shares, at) = (subsets(&share), rows.start + column);
+        for batch in measures::parallel::blocks(labels.count, BATCH) {
             let mut sums = vec![[0.0; WIDTH]; batch.len()];
-            for word in 0..rows.len().div_ceil(WORD) {
-                let tile = tile(table, width, rows.len(), word * WORD, column);
+            for (word, tile) in tiles.iter().enumerate() {
                 let bits = &labels.word(rows.start / WORD + word)[batch.clone()];
-                dispatch(AddSums { tile: &tile, bits, sums: &mut sums });
+                dispatch(AddSums { tile, bits, sums: &mut sums });
             }
-            for (b, sums) in batch.clone().zip(&sums) {
-                for (lane, sum) in sums.iter().enumerate().take(width - column) {
-                    let j = rows.start + column + lane;
-                    if labels.bit(j, b) {
-                        out[b] += if j < rows.end { *sum } else { 2.0 * sum };
-                    }
-                }
+            let (words, out) = (&labels.word(at / WORD)[batch.clone()], &mut totals[batch]);
+            dispatch(Select { sums: &sums, words, shift: at % WORD, shares: &shares, out });
+        }
+    }
+    totals.iter().map(|lanes| lanes.iter().sum()).collect()
+}
+
+/// The sum of a row in eight chains.
+fn sum(row: &[f64]) -> f64 {
+    let (chunks, rest) = row.as_chunks::<WIDTH>();
+    let mut lanes = [0.0; WIDTH];
+    chunks.iter().for_each(|chunk| lanes.iter_mut().zip(chunk).for_each(|(sum, v)| *sum += v));
+    lanes.iter().sum::<f64>() + rest.iter().sum::<f64>()
+}
+
+/// For every subset of the eight columns their shares, and zero elsewhere.
+fn subsets(share: &[f64; WIDTH]) -> Vec<[f64; WIDTH]> {
+    let of = |set: usize| std::array::from_fn(|lane| if set >> lane & 1 == 1 { share[lane] } else { 0.0 });
+    (0..1 << WIDTH).map(of).collect()
+}
+
+/// Σ over the set bits of every vector of the sums of their rows.
+fn along(labels: &Labels, rows: &[f64]) -> Vec<f64> {
+    let mut out = vec![0.0; labels.count];
+    for (w, rows) in rows.chunks(WORD).enumerate() {
+        let mut sums = [[0.0; SUMS]; WORD / GROUP];
+        for (sums, rows) in sums.iter_mut().zip(rows.chunks(GROUP)) {
+            for set in 1..1 << rows.len() {
+                sums[set] = sums[set & (set - 1)] + rows[set.trailing_zeros() as usize];
             }
-            first = batch.end;
+        }
+        for (out, bits) in out.iter_mut().zip(labels.word(w)) {
+            for (g, sums) in sums.iter().enumerate() {
+                *out += sums[(bits >> (GROUP * g)) as usize & (SUMS - 1)];
+            }
         }
     }
     out
+}
+
+/// Adds to each vector's totals its sums in the columns whose bits are set, times their shares: bits are as likely set as
+/// not, so that a branch would be wrong half of the time.
+struct Select<'a> {
+    sums: &'a [[f64; WIDTH]],
+    words: &'a [u32],
+    shift: usize,
+    shares: &'a [[f64; WIDTH]],
+    out: &'a mut [[f64; WIDTH]],
+}
+
+impl LaneOp for Select<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, lanes: L) {
+        for b in 0..self.sums.len().min(self.words.len()).min(self.out.len()) {
+            let set = (self.words[b] >> self.shift) as usize & ((1 << WIDTH) - 1);
+            let total = F64s::load(lanes, &self.out[b]);
+            let share = F64s::load(lanes, &self.shares[set]);
+            share.mul_add(F64s::load(lanes, &self.sums[b]), total).store(&mut self.out[b]);
+        }
+    }
 }
 
 /// Thirty-two rows of eight columns, filled up with zeros.

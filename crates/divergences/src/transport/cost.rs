@@ -1,7 +1,7 @@
 //! Ground costs: what it costs to move a unit of mass from x to y.
 
 use super::periodic::Periodic;
-use measures::{Error, Points, Result, check_positive};
+use measures::{Error, Points, Result, check_positive, parallel};
 
 /// A ground cost c(x, y), finite for all finite x and y.
 ///
@@ -164,6 +164,19 @@ fn scaled_norm(differences: impl Iterator<Item = f64> + Clone, q: f64) -> f64 {
     largest * differences.map(|v| (v.abs() / largest).powf(q)).sum::<f64>().powf(1.0 / q)
 }
 
+/// ‖x − y‖² in eight chains of additions.
+fn squared_distance(x: &[f64], y: &[f64]) -> f64 {
+    let ((x, rest_x), (y, rest_y)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (x, y) in x.iter().zip(y) {
+        for k in 0..8 {
+            sums[k] += (x[k] - y[k]) * (x[k] - y[k]);
+        }
+    }
+    let rest: f64 = rest_x.iter().zip(rest_y).map(|(x, y)| (x - y) * (x - y)).sum();
+    ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7])) + rest
+}
+
 /// lengthᵖ, exact and quick for the usual powers.
 pub(crate) fn raise(length: f64, p: f64) -> f64 {
     if p == 2.0 {
@@ -180,7 +193,7 @@ pub(crate) fn raise(length: f64, p: f64) -> f64 {
 impl Cost for NormPower {
     fn cost(&self, x: &[f64], y: &[f64]) -> f64 {
         if self.is_squared_euclidean() {
-            return self.scale * x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f64>();
+            return self.scale * squared_distance(x, y);
         }
         self.of_length(self.length(x.iter().zip(y).map(|(x, y)| x - y)))
     }
@@ -280,15 +293,26 @@ macro_rules! forward {
 }
 forward!(&C, Box<C>);
 
+/// Rows whose extremes one task looks for.
+const BOX_ROWS: usize = 2048;
+
 /// The smallest box that holds both clouds, as (low, high).
 pub(crate) fn bounding_box(x: &Points, y: &Points) -> (Vec<f64>, Vec<f64>) {
-    let mut low = vec![f64::INFINITY; x.dim()];
-    let mut high = vec![f64::NEG_INFINITY; x.dim()];
-    for row in x.rows().chain(y.rows()) {
-        for (k, &v) in row.iter().enumerate() {
-            low[k] = low[k].min(v);
-            high[k] = high[k].max(v);
+    let (d, n) = (x.dim(), x.len());
+    let parts = parallel::map_blocks(n + y.len(), BOX_ROWS, |rows| {
+        let (mut low, mut high) = (vec![f64::INFINITY; d], vec![f64::NEG_INFINITY; d]);
+        for i in rows {
+            let row = if i < n { x.row(i) } else { y.row(i - n) };
+            for ((low, high), &v) in low.iter_mut().zip(&mut high).zip(row) {
+                (*low, *high) = (low.min(v), high.max(v));
+            }
         }
+        (low, high)
+    });
+    let (mut low, mut high) = (vec![f64::INFINITY; d], vec![f64::NEG_INFINITY; d]);
+    for (l, h) in parts {
+        low.iter_mut().zip(l).for_each(|(low, l)| *low = low.min(l));
+        high.iter_mut().zip(h).for_each(|(high, h)| *high = high.max(h));
     }
     (low, high)
 }

@@ -10,6 +10,7 @@
 //! (Hoffman 1963); the potentials are read off its staircase of cells. Source: Santambrogio, *Optimal Transport for
 //! Applied Mathematicians* (2015), chapter 2.
 
+use super::area;
 use super::cost::NormPower;
 use super::plan::{Potentials, Status, Transport};
 use super::staircase::{Ranked, climb};
@@ -33,6 +34,11 @@ pub fn distance(mu: &Empirical, nu: &Empirical, p: f64) -> Result<f64> {
     check_line(mu, nu)?;
     if p != f64::INFINITY {
         check_power(p)?;
+    }
+    if p == 1.0
+        && let Some(area) = area::between(mu, nu)
+    {
+        return Ok(area);
     }
     let ranked = parallel::map_blocks(2, 1, |side| match side.start {
         0 => Ranked::values_of(mu, nu.is_uniform()),

@@ -21,6 +21,7 @@
 //! | [`GaussianTransport`] | Gaussians, squared cost, with the Monge map | O(d³) | O(d²) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 
+mod area;
 mod assignment;
 mod cholesky;
 pub mod circle;
@@ -40,6 +41,7 @@ mod periodic;
 mod plan;
 mod pricing;
 mod registered;
+mod sieve;
 mod sinkhorn;
 mod sinkhorn_divergence;
 mod sliced;
@@ -52,6 +54,7 @@ mod unlisted;
 mod wasserstein;
 mod with_itself;
 
+pub(crate) use cost::bounding_box;
 pub use cost::{Cost, Custom, NormPower};
 pub use exact::{Exact, assignment, solve};
 pub use gaussian::GaussianTransport;

@@ -3,10 +3,11 @@
 //! Norms to the powers ½, 1 and 2 of their sums are computed in tiles of eight rows by eight columns: no cost is stored, and
 //! a tile is only looked at when it holds something smaller than what its rows have. For the squared distance a tile is a
 //! product of two matrices, ‖y‖² − g − 2⟨x, y⟩ with coordinates from the middle of the clouds; what it finds is computed
-//! again as ‖x − y‖².
+//! again as ‖x − y‖². In many dimensions most of that product is done in single precision, see `sieve`.
 
 use super::cost::bounding_box;
 use super::network_simplex::Arc;
+use super::sieve::{FEWEST_COORDINATES, Sieve};
 use super::table::{Form, Side, Sum, Table, Then};
 use crate::packed::Packed;
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
@@ -43,10 +44,11 @@ struct Tiles {
     y: Groups,
 }
 
-struct Groups {
-    points: Packed,
+pub(super) struct Groups {
+    pub(super) points: Packed,
     /// s‖x‖² for the squared distance, padded; else zeros.
-    squares: Vec<[f64; WIDTH]>,
+    pub(super) squares: Vec<[f64; WIDTH]>,
+    sieve: Option<Sieve>,
 }
 
 impl Groups {
@@ -62,7 +64,9 @@ impl Groups {
                 squares[i / WIDTH][i % WIDTH] = form.scale * row.iter().map(|x| x * x).sum::<f64>();
             }
         }
-        Groups { points: Packed::new(&points), squares }
+        let (count, packed) = (points.len(), Packed::new(&points));
+        let sieve = (is_product && points.dim() >= FEWEST_COORDINATES).then(|| Sieve::new(&packed, count));
+        Groups { points: packed, squares, sieve }
     }
 }
 
@@ -93,7 +97,7 @@ impl<'a> Pricer<'a> {
             let mut best: Vec<Best> =
                 rows.iter().map(|&i| Best::new(keep, below + own[i as usize])).collect();
             match &self.tiles {
-                Some(tiles) => tiles.search(side, rows, other, &mut best),
+                Some(tiles) => tiles.search(self.table, side, rows, other, &mut best),
                 None => self.search(side, rows, other, &mut best),
             }
             let mut part = Priced::default();
@@ -155,10 +159,10 @@ impl<'a> Pricer<'a> {
 }
 
 /// The smallest entries of a row so far, ascending.
-struct Best {
-    keep: usize,
+pub(super) struct Best {
+    pub(super) keep: usize,
     /// Only what is smaller can still come in.
-    limit: f64,
+    pub(super) limit: f64,
     found: Vec<(f64, u32)>,
 }
 
@@ -167,7 +171,7 @@ impl Best {
         Best { keep, limit, found: Vec::with_capacity(keep + 1) }
     }
 
-    fn offer(&mut self, value: f64, column: u32) {
+    pub(super) fn offer(&mut self, value: f64, column: u32) {
         if value < self.limit {
             let at = self.found.partition_point(|b| b.0 <= value);
             self.found.insert(at, (value, column));
@@ -180,11 +184,16 @@ impl Best {
 }
 
 impl Tiles {
-    fn search(&self, side: Side, rows: &[u32], other: &[f64], best: &mut [Best]) {
+    fn search(&self, table: &Table<'_>, side: Side, rows: &[u32], other: &[f64], best: &mut [Best]) {
         let (of_rows, of_columns) = match side {
             Side::Source => (&self.x, &self.y),
             Side::Target => (&self.y, &self.x),
         };
+        if let Some(sieve) = &of_columns.sieve
+            && sieve.search((table, side), (of_rows, of_columns), (rows, other), self.form.scale, best)
+        {
+            return;
+        }
         let d = of_rows.points.group(0).len();
         let scale = if self.form.is_squared_euclidean() { -2.0 * self.form.scale } else { 1.0 };
         // The rows of the task, gathered and times −2s for the products; the last stands in for those missing.
@@ -254,17 +263,13 @@ impl LaneOp for Strip<'_> {
             for i in 1..WIDTH {
                 least = least.min(tile[i] - F64s::splat(l, limits[i]));
             }
-            let least = least.to_array();
-            let mut found = least[0];
-            for k in 1..WIDTH {
-                found = if least[k] < found { least[k] } else { found };
-            }
-            if found < 0.0 {
-                let mut values = [[0.0; WIDTH]; WIDTH];
+            if least.any_less(F64s::splat(l, 0.0)) {
                 for i in 0..WIDTH {
-                    tile[i].store(&mut values[i]);
+                    if tile[i].any_less(F64s::splat(l, limits[i])) {
+                        let values = tile[i].to_array();
+                        take(&mut self.best[i], &values, ((self.first + g) * WIDTH) as u32);
+                    }
                 }
-                take(self.best, &values, ((self.first + g) * WIDTH) as u32);
                 limits = limits_of(self.best);
             }
         }
@@ -281,13 +286,11 @@ fn limits_of(best: &[Best]) -> [f64; WIDTH] {
     limits
 }
 
-/// Offers the entries of a tile to its rows.
+/// Offers eight entries to their row.
 #[inline(never)]
-fn take(best: &mut [Best], values: &[[f64; WIDTH]; WIDTH], first: u32) {
-    for (best, values) in best.iter_mut().zip(values) {
-        for (k, &value) in values.iter().enumerate() {
-            best.offer(value, first + k as u32);
-        }
+fn take(best: &mut Best, values: &[f64; WIDTH], first: u32) {
+    for (k, &value) in values.iter().enumerate() {
+        best.offer(value, first + k as u32);
     }
 }
 

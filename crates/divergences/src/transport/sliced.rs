@@ -4,9 +4,9 @@ use super::line::{check_finite_costs, check_power};
 use super::staircase::{Ranked, climb};
 use super::{NormPower, cost::bounding_box};
 use crate::divergence::{finite, finite_variation};
-use crate::packed::{Packed, inner_products};
+use crate::radix::Scratch;
 use crate::{Axioms, Divergence};
-use measures::lanes::{LaneOp, Lanes, WIDTH, dispatch};
+use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
 use measures::{Empirical, Error, Functional, Measure, Points, Result, Seed, Variation, check_dim, parallel};
 use rand_distr::{Distribution, StandardNormal};
 use std::ops::Range;
@@ -259,47 +259,50 @@ pub(crate) fn ranked(mu: &Empirical, theta: &[f64], needs_order: bool) -> Ranked
     if needs_order {
         Ranked::new(&values, (!mu.is_uniform()).then(|| mu.weights()))
     } else {
-        Ranked::uniform_values(&values)
+        Ranked::uniform_values(values, &mut Scratch::default())
     }
 }
 
-/// The atoms of a measure, in groups of eight, to be projected on eight directions at once.
+/// The atoms of a measure, to be projected on eight directions at once.
 struct Projector<'a> {
     mu: &'a Empirical,
-    points: Packed,
 }
 
 impl<'a> Projector<'a> {
     fn new(mu: &'a Empirical) -> Self {
-        Projector { mu, points: Packed::new(mu.points()) }
+        Projector { mu }
     }
 
     /// The projections on some of the directions, sorted.
     fn ranked(&self, theta: &Points, lines: Range<usize>, needs_order: bool) -> Vec<Ranked> {
         let weights = (!self.mu.is_uniform()).then(|| self.mu.weights());
+        let mut scratch = Scratch::default();
         lines
             .clone()
             .step_by(WIDTH)
             .flat_map(|start| {
                 let eight = start..(start + WIDTH).min(lines.end);
-                let mut values = vec![Vec::with_capacity(self.points.len() * WIDTH); eight.len()];
+                let mut values = vec![vec![0.0; self.mu.len()]; eight.len()];
                 let directions: Vec<[f64; WIDTH]> = (0..theta.dim())
                     .map(|k| std::array::from_fn(|i| theta.row((start + i).min(eight.end - 1))[k]))
                     .collect();
-                dispatch(Project { points: &self.points, directions: &directions, out: &mut values });
+                dispatch(Project { points: self.mu.points(), directions: &directions, out: &mut values });
                 values
             })
-            .map(|mut values| {
-                values.truncate(self.mu.len());
-                if needs_order { Ranked::new(&values, weights) } else { Ranked::uniform_values(&values) }
+            .map(|values| {
+                if needs_order {
+                    Ranked::new(&values, weights)
+                } else {
+                    Ranked::uniform_values(values, &mut scratch)
+                }
             })
             .collect()
     }
 }
 
-/// ⟨θ, x⟩ for all x and up to eight θ, summed over the coordinates in order.
+/// ⟨θ, x⟩ for all x and up to eight θ, which are in the lanes, summed over the coordinates in order.
 struct Project<'a> {
-    points: &'a Packed,
+    points: &'a Points,
     directions: &'a [[f64; WIDTH]],
     out: &'a mut [Vec<f64>],
 }
@@ -309,11 +312,35 @@ impl LaneOp for Project<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        for g in 0..self.points.len() {
-            let sums = inner_products(l, self.points.group(g), self.directions);
-            for i in 0..self.out.len() {
-                self.out[i].extend_from_slice(&sums[i].to_array());
+        let (n, d) = (self.points.len(), self.directions.len());
+        let coordinates = self.points.as_slice();
+        let mut first = 0;
+        // Eight points at a time, of which the last stands in for those that are missing.
+        while first < n {
+            let mut sums = [F64s::splat(l, 0.0); WIDTH];
+            let mut rows = [&coordinates[..0]; WIDTH];
+            for i in 0..WIDTH {
+                let row = if first + i < n { first + i } else { n - 1 };
+                rows[i] = &coordinates[row * d..(row + 1) * d];
             }
+            for k in 0..d {
+                let theta = F64s::load(l, &self.directions[k]);
+                for i in 0..WIDTH {
+                    sums[i] = theta.mul_add(F64s::splat(l, rows[i][k]), sums[i]);
+                }
+            }
+            let mut values = [[0.0; WIDTH]; WIDTH];
+            for i in 0..WIDTH {
+                sums[i].store(&mut values[i]);
+            }
+            let count = if first + WIDTH < n { WIDTH } else { n - first };
+            for line in 0..self.out.len() {
+                let out = &mut self.out[line][first..first + count];
+                for i in 0..count {
+                    out[i] = values[i][line];
+                }
+            }
+            first += WIDTH;
         }
     }
 }

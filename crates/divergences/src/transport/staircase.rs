@@ -1,7 +1,7 @@
 //! The monotone coupling of two sorted lists of atoms: the north-west corner rule and its potentials.
 
 use super::cost::{NormPower, raise};
-use crate::radix::{order, sorted};
+use crate::radix::{Scratch, order, sort, sorted};
 use measures::Empirical;
 
 /// Atoms on the line in ascending order.
@@ -39,8 +39,8 @@ impl Ranked {
     }
 
     /// Atoms of equal weight at `values`, whose order is not asked for.
-    pub(crate) fn uniform_values(values: &[f64]) -> Self {
-        Ranked { values: sorted(values), order: Vec::new(), weights: None }
+    pub(crate) fn uniform_values(values: Vec<f64>, scratch: &mut Scratch<f64>) -> Self {
+        Ranked { values: sort(values, scratch), order: Vec::new(), weights: None }
     }
 
     /// Whether the order of the atoms was kept.

@@ -159,6 +159,7 @@ mod tests {
             peers: vec![],
             skip: vec![],
             goal: None,
+            tried: None,
             limit,
         }
     }

@@ -26,7 +26,8 @@ pub(super) fn circumstances(scripts: &Path) -> Result<Value> {
         "versions": versions,
         "commit": commit(),
         "load": load,
-        "loaded": load.is_some_and(|load| load > BUSY),
+        "loaded": load.is_some_and(|load| load > BUSY) && !ahead_of_all(),
+        "ahead": ahead_of_all(),
     }))
 }
 
@@ -76,6 +77,17 @@ fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
+/// Whether this process, and so what it starts, is scheduled in real time: what else there is stands still then.
+fn ahead_of_all() -> bool {
+    fs::read_to_string("/proc/self/stat").is_ok_and(|stat| is_real_time(&stat))
+}
+
+/// Field 41 of the line is the policy, 1 and 2 are those of real time; the name in brackets may hold anything.
+fn is_real_time(stat: &str) -> bool {
+    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+    after.split_whitespace().nth(38).is_some_and(|policy| policy == "1" || policy == "2")
+}
+
 /// The rows of an earlier run on the same machine, which stay until they are measured again.
 pub(super) fn earlier_rows(file: &Path, circumstances: &Value) -> Vec<Value> {
     let earlier: Option<Value> = fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -102,6 +114,13 @@ mod tests {
         let pins = "# a\nPOT==0.9\ntorch==2.11.0\n# What they need\nnumpy==2\n";
         let names: Vec<String> = versions(pins).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["POT", "torch"]);
+    }
+
+    #[test]
+    fn the_policy_is_read_behind_any_name() {
+        let line = |policy: u32| format!("7 (a) b (c) R {} {policy} 0 0", vec!["5"; 37].join(" "));
+        assert!(is_real_time(&line(1)) && is_real_time(&line(2)) && !is_real_time(&line(0)));
+        assert!(!is_real_time(""));
     }
 
     #[test]

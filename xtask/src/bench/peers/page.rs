@@ -138,6 +138,7 @@ fn page(plan: &Plan, circumstances: &Value, rows: &[Value]) -> String {
             row["digits"].as_i64().map_or_else(String::new, |digits| digits.to_string()),
         );
     }
+    out += &missed(plan, rows);
     out += "\n## Every peer\n\n| task | n | d | peer | precision | time | memory | ours/peer | same digits | note |\n\
             |---|--:|--:|---|---|--:|--:|--:|--:|---|\n";
     for row in rows.iter().filter(|row| row["peer"].is_string()) {
@@ -157,6 +158,31 @@ fn page(plan: &Plan, circumstances: &Value, rows: &[Value]) -> String {
         );
     }
     out
+}
+
+/// The rows whose goal is not reached, with what was tried.
+fn missed(plan: &Plan, rows: &[Value]) -> String {
+    let mut out = String::new();
+    for row in rows.iter().filter(|row| row["best"] == true) {
+        let (Some(ours), Some(goal)) = (row["ours_seconds"].as_f64(), row["goal"].as_f64()) else { continue };
+        if ours <= goal {
+            continue;
+        }
+        let planned = plan.rows.iter().find(|planned| {
+            row["task"] == planned.task.as_str() && row["n"] == planned.n && row["d"] == planned.d
+        });
+        let tried = planned.and_then(|planned| planned.tried.as_deref()).unwrap_or("nothing is noted of why");
+        let _ = writeln!(
+            out,
+            "- `{}`, n = {}, d = {}: {} where {} was aimed at; {tried}.",
+            row["task"].as_str().unwrap_or_default(),
+            row["n"],
+            row["d"],
+            seconds(&row["ours_seconds"]),
+            seconds(&row["goal"]),
+        );
+    }
+    if out.is_empty() { out } else { format!("\n## Goals not reached\n\n{out}") }
 }
 
 fn introduction(circumstances: &Value) -> String {
@@ -180,6 +206,9 @@ fn introduction(circumstances: &Value) -> String {
             "**The machine was busy with other work when this was measured** (load average {load:.1}): times are too long on both \
              sides, and not by the same factor.\n\n"
         );
+    }
+    if circumstances["ahead"] == true {
+        out += "All contenders ran at real-time priority, before whatever else there was on the machine.\n\n";
     }
     out += "Every contender gets the same inputs, x ~ N(0, I) and y ~ 1.2·N(0, I) + 0.3 with n points each, in a process of its \
             own. Times are medians after a first call to warm up, in double precision unless said; peers that compile do so in the \
@@ -236,7 +265,10 @@ mod tests {
     fn plan() -> Plan {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plan.json");
-        let row = |n: usize| json!({"task": "mmd", "script": "k.py", "n": n, "d": 2, "threads": 2, "peers": ["a"], "goal": 0.4});
+        let row = |n: usize| {
+            let goal = if n == 100 { 0.4 } else { 0.2 };
+            json!({"task": "mmd", "script": "k.py", "n": n, "d": 2, "threads": 2, "peers": ["a"], "goal": goal, "tried": "A and B"})
+        };
         let whole = json!({"tasks": {"mmd": "MMD²"}, "rows": [row(100), row(200)]});
         fs::write(&path, whole.to_string()).unwrap();
         Plan::load(&path).unwrap()
@@ -293,6 +325,10 @@ mod tests {
             "{page}"
         );
         assert!(page.contains("busy with other work") && page.contains("commit abc"));
+        assert!(
+            page.contains("## Goals not reached\n\n- `mmd`, n = 200, d = 2: 250 ms where 200 ms was aimed at; A and B.\n\n"),
+            "{page}"
+        );
         let json: Value = from_str(&fs::read_to_string(at.with_extension("json")).unwrap()).unwrap();
         assert_eq!(json["rows"].as_array().unwrap().len(), 2);
         assert!(same_row(&rows[0], &of(0)[0]) && !same_row(&rows[0], &of(1)[0]));

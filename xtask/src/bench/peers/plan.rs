@@ -32,6 +32,8 @@ pub(super) struct Row {
     pub(super) skip: Vec<(String, String)>,
     /// Our own aim, in seconds.
     pub(super) goal: Option<f64>,
+    /// Why it is missed, and what was tried.
+    pub(super) tried: Option<String>,
     /// Seconds after which a process is ended.
     pub(super) limit: u64,
 }
@@ -85,8 +87,10 @@ impl Plan {
 
 impl Row {
     fn parse(row: &Value) -> Result<Self> {
-        const KEYS: [&str; 11] =
-            ["task", "script", "inputs", "ours", "n", "d", "threads", "peers", "skip", "goal", "limit"];
+        const KEYS: [&str; 12] = [
+            "task", "script", "inputs", "ours", "n", "d", "threads", "peers", "skip", "goal", "tried",
+            "limit",
+        ];
         for key in row.as_object().context("not an object")?.keys() {
             ensure!(KEYS.contains(&key.as_str()), "unknown key `{key}`");
         }
@@ -112,6 +116,7 @@ impl Row {
             peers: peers.collect::<Result<_>>()?,
             skip: skip.map(|(name, why)| (name.clone(), why.as_str().unwrap_or_default().into())).collect(),
             goal: row["goal"].as_f64(),
+            tried: row["tried"].as_str().map(str::to_owned),
             limit: row["limit"].as_u64().unwrap_or(60),
         })
     }

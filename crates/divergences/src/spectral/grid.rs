@@ -1,0 +1,166 @@
+//! A grid of frequencies that stands for a kernel on a box.
+
+use super::Spectral;
+use super::sweep::{Brackets, PullBack, Tables};
+use crate::packed::{Packed, ROWS, pack_weights, pullback_blocks};
+use measures::lanes::{WIDTH, dispatch};
+use measures::{Empirical, Family, Points, Pullback, Result, check_dim, check_pullback, parallel};
+use std::f64::consts::TAU;
+
+/// More coordinates than these would be slower than the direct sum, and the accumulators leave the cache.
+pub(super) const MOST: usize = 1 << 17;
+
+/// Above three dimensions a grid never wins.
+pub(super) const DIMENSIONS: usize = 3;
+
+/// Points a block of brackets at least, and blocks at most: each holds an accumulator of its own.
+const BLOCK: usize = 1024;
+const BLOCKS: usize = 16;
+
+/// The products ∏ⱼ fⱼ(xⱼ) of 1, cos 2πk(xⱼ − cⱼ)/Pⱼ and sin 2πk(xⱼ − cⱼ)/Pⱼ, k ≤ Kⱼ, with τ the Fourier coefficients of
+/// a kernel of period P: on a box whose sides are shorter than the period, κ = Σ τ f⊗f is that kernel within
+/// [`SpectralGrid::kernel_error`].
+///
+/// In at most three dimensions. Coordinate j has 2Kⱼ + 1 functions in the order 1, cos₁, sin₁, cos₂, sin₂, …; the last
+/// coordinate runs fastest.
+#[derive(Debug, Clone)]
+pub struct SpectralGrid {
+    pub(super) centre: Vec<f64>,
+    pub(super) periods: Vec<f64>,
+    pub(super) highest: Vec<usize>,
+    tau: Vec<f64>,
+    /// κ(x, x), the same everywhere.
+    pub(super) peak: f64,
+    error: f64,
+}
+
+impl SpectralGrid {
+    /// The smallest grid found that gives `kernel` within `tolerance`·k(0) for points of the box from `lower` to `upper`;
+    /// none in more than three dimensions, or where it would have more than 2¹⁷ coordinates.
+    #[must_use]
+    pub fn new(kernel: &impl Spectral, lower: &[f64], upper: &[f64], tolerance: f64) -> Option<Self> {
+        let dim = lower.len();
+        if dim > DIMENSIONS {
+            return None;
+        }
+        let extents: Vec<f64> = lower.iter().zip(upper).map(|(a, b)| b - a).collect();
+        let (periods, highest) = size(kernel, &extents, tolerance)?;
+        let error = kernel.aliases(&extents, &periods) + kernel.tail(&periods, &highest);
+        let volume: f64 = periods.iter().product();
+        let mut tau = Vec::with_capacity(highest.iter().map(|k| 2 * k + 1).product());
+        let (mut index, mut peak) = (vec![0; dim], 0.0);
+        loop {
+            // functions 2k − 1 and 2k have frequency k, which stands for −k too
+            let omega: Vec<f64> =
+                index.iter().zip(&periods).map(|(i, p)| TAU * usize::div_ceil(*i, 2) as f64 / p).collect();
+            let signs: f64 = index.iter().map(|i| if *i > 0 { 2.0 } else { 1.0 }).product();
+            let coefficient = kernel.spectrum(&omega) / volume;
+            tau.push(signs * coefficient);
+            peak += coefficient;
+            let Some(j) = (0..dim).rev().find(|j| index[*j] < 2 * highest[*j]) else { break };
+            index[j] += 1;
+            index[j + 1..].fill(0);
+        }
+        let centre = lower.iter().zip(upper).map(|(a, b)| 0.5 * a + 0.5 * b).collect();
+        Some(SpectralGrid { centre, periods, highest, tau, peak, error })
+    }
+
+    /// A bound of |κ(x, y) − k(x, y)| over the box, rounding apart.
+    pub fn kernel_error(&self) -> f64 {
+        self.error
+    }
+
+    /// The number of real coordinates, ∏(2Kⱼ + 1).
+    pub fn len(&self) -> usize {
+        self.tau.len()
+    }
+
+    /// Always false: the constant function is there.
+    pub fn is_empty(&self) -> bool {
+        self.tau.is_empty()
+    }
+}
+
+/// Periods and highest frequencies, both enlarged in small steps until the bounds are met.
+fn size(kernel: &impl Spectral, extents: &[f64], tolerance: f64) -> Option<(Vec<f64>, Vec<usize>)> {
+    const STEP: f64 = 1.02;
+    const LONGEST: f64 = 100.0;
+    let zero = vec![0.0; extents.len()];
+    let (shortest, longest) = kernel.lengths();
+    let allowed = 0.5 * tolerance * kernel.value(&zero, &zero);
+    let mut reach = 1.0;
+    let periods = loop {
+        let periods: Vec<f64> = extents.iter().map(|l| l + reach * longest).collect();
+        if kernel.aliases(extents, &periods) <= allowed {
+            break periods;
+        }
+        reach *= STEP;
+        if reach > LONGEST {
+            return None;
+        }
+    };
+    let mut reach = 1.0;
+    loop {
+        let exact = periods.iter().map(|p| (reach * p / (TAU * shortest)).ceil());
+        if !(exact.clone().map(|k| 2.0 * k + 1.0).product::<f64>() <= MOST as f64) || reach > LONGEST {
+            return None;
+        }
+        let highest: Vec<usize> = exact.map(|k| k as usize).collect();
+        if kernel.tail(&periods, &highest) <= allowed {
+            return Some((periods, highest));
+        }
+        reach *= STEP;
+    }
+}
+
+impl Family for SpectralGrid {
+    fn dim(&self) -> usize {
+        self.centre.len()
+    }
+
+    fn tau(&self) -> &[f64] {
+        &self.tau
+    }
+
+    fn brackets(&self, mu: &Empirical) -> Result<Vec<f64>> {
+        check_dim("measure", self.dim(), measures::Measure::dim(mu))?;
+        let block = mu.len().div_ceil(BLOCKS).max(BLOCK).next_multiple_of(WIDTH);
+        Ok(parallel::accumulate_blocks(mu.len(), block, self.len(), |rows, out| {
+            let points = Packed::rows(mu.points(), rows.clone());
+            let weights = pack_weights(&mu.weights()[rows]);
+            let tables = &mut Tables::new(self);
+            dispatch(Brackets { grid: self, points: &points, weights: &weights, tables, out });
+        }))
+    }
+
+    fn pullback(&self, x: &Points, c: &[f64]) -> Result<Pullback> {
+        check_pullback(self, x, c)?;
+        Ok(pullback_blocks(x, ROWS, |rows, values, gradients| {
+            let points = &Packed::rows(x, rows);
+            let tables = &mut Tables::new(self);
+            dispatch(PullBack { grid: self, points, coefficients: c, tables, values, gradients });
+        }))
+    }
+
+    fn values(&self, x: &Points) -> Result<Vec<f64>> {
+        check_dim("points", self.dim(), x.dim())?;
+        let mut out = vec![0.0; x.len() * self.len()];
+        // one point of weight one after the other: a bracket is a value
+        parallel::fill_blocks(&mut out, self.len(), WIDTH, |rows, out| {
+            let tables = &mut Tables::new(self);
+            for (i, out) in rows.zip(out.chunks_exact_mut(self.len())) {
+                let points = Packed::rows(x, i..i + 1);
+                let weights = pack_weights(&[1.0]);
+                dispatch(Brackets { grid: self, points: &points, weights: &weights, tables, out });
+            }
+        });
+        Ok(out)
+    }
+
+    /// κ(x, x), a constant.
+    fn diagonal(&self, x: &Points) -> Result<Pullback> {
+        check_dim("points", self.dim(), x.dim())?;
+        let values = vec![self.peak; x.len()];
+        Ok(Pullback { values, gradients: Points::zeros(x.len(), x.dim()) })
+    }
+}
