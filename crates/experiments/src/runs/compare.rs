@@ -133,8 +133,8 @@ fn tables(
         context.check_stop()?;
         let most = entry.most.map_or(rows, |most| most.min(rows));
         let (x, y) = (thinned(a, most, seed.named("thin a"))?, thinned(b, most, seed.named("thin b"))?);
-        let pair = |x, y| Pair { mu: x, nu: y, seed: seed.named(&entry.name), scale };
-        let compute = |x: &Empirical, y: &Empirical| (entry.compute)(&pair(x, y));
+        let own = seed.named(&entry.name);
+        let compute = |mu: &Empirical, nu: &Empirical| (entry.compute)(&Pair { mu, nu, seed: own, scale });
         let started = Instant::now();
         let found = compute(&x, &y);
         let seconds = started.elapsed().as_secs_f64();
@@ -149,7 +149,8 @@ fn tables(
                     true => floors(&x, &y, found.len(), seed.named("relabel"), compute)?,
                     false => vec![None; found.len()],
                 };
-                let error = entry.error.as_ref().and_then(|error| error(&pair(&x, &y)));
+                let error =
+                    entry.error.as_ref().and_then(|error| error(&Pair { mu: &x, nu: &y, seed: own, scale }));
                 let thin = (x.len(), y.len()) != (a.len(), b.len());
                 for (one, floor) in found.into_iter().zip(floors) {
                     let kept =
