@@ -451,6 +451,30 @@ mod tests {
         assert_eq!(rounds_after(pace(0.01, Some(30)), 0.0), 19);
     }
 
+    /// The rounds behind and the critic are part of the state: a run that is taken up ends in the same bytes.
+    #[test]
+    fn interrupted_rounds_go_on_where_they_were() {
+        let target = far();
+        let pace = Pace::Test { level: 0.01, points: 60, permutations: 19, every: 4, at_most: Some(10) };
+        let objective = ObjectiveConfig::wgan_gp();
+        let c = quick(AnnealedConfig { objective, pace, rounds: 8, ..AnnealedConfig::default() });
+        let train = TrainConfig { steps: 60, ..TrainConfig::default() };
+        let path = tempfile::tempdir().unwrap();
+        let path = path.path().join("run.safetensors");
+        let mut whole = Trainer::<Annealed>::new(c.clone(), train.clone(), &target).unwrap();
+        let _ = whole.run(&mut Watch::default()).unwrap();
+        let mut broken = Trainer::<Annealed>::new(c, train, &target).unwrap();
+        let mut watch = Watch { checkpoint: Some(path.clone()), ..Watch::default() };
+        let _ = broken.run_to(27, &mut watch).unwrap();
+        assert!(broken.state().round > 0 && broken.state().time() < 1.0);
+        let mut again = Trainer::<Annealed>::resume(&path, &target).unwrap();
+        let _ = again.run(&mut Watch::default()).unwrap();
+        let points =
+            |run: &mut Trainer<'_, Annealed>| run.generator().unwrap().generate(50, Seed::new(1)).unwrap();
+        assert_eq!(points(&mut again), points(&mut whole));
+        assert_eq!((again.state().round, again.state().began), (whole.state().round, whole.state().began));
+    }
+
     #[test]
     fn kernels_that_are_not_there_are_not_widened() {
         let target = far();
