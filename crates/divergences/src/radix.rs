@@ -74,11 +74,11 @@ const LINEAR_DIGIT: u32 = 9;
 /// Up to this many items one pass, with as many buckets as there are items, is quicker than two.
 const ONE_PASS: usize = 1 << 16;
 
-/// x ↦ the integer nearest to (x − low)·scale, between 0 and 2^bits − 1: it never decreases in x.
+/// x ↦ the integer nearest to (x − low)·factor, between 0 and 2^bits − 1: it never decreases in x.
 #[derive(Clone, Copy)]
 struct Scale {
     low: f64,
-    scale: f64,
+    factor: f64,
     top: f64,
     digit: u32,
     passes: u32,
@@ -96,16 +96,16 @@ impl Scale {
         let passes = bits.div_ceil(LINEAR_DIGIT);
         let digit = bits.div_ceil(passes);
         let top = ((1u32 << (digit * passes)) - 1) as f64;
-        let scale = top / (high - low);
+        let factor = top / (high - low);
         // Finite: not all equal, and not so far apart that the difference overflows.
-        (scale.is_finite() && scale > 0.0).then_some(Scale { low, scale, top, digit, passes })
+        (factor.is_finite() && factor > 0.0).then_some(Scale { low, factor, top, digit, passes })
     }
 
     #[inline]
     fn place(&self, x: f64) -> usize {
         /// 2⁵²: a number below it added to it is rounded to an integer, which stands in the low bits of the sum.
         const MAGIC: f64 = 4_503_599_627_370_496.0;
-        let place = (x - self.low) * self.scale;
+        let place = (x - self.low) * self.factor;
         let place = if place > 0.0 { place } else { 0.0 };
         let place = if place < self.top { place } else { self.top };
         (place + MAGIC).to_bits() as u32 as usize

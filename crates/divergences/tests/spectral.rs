@@ -22,7 +22,7 @@ fn cloud(n: usize, dim: usize, seed: u64, weighted: bool) -> Empirical {
         .unwrap()
 }
 
-fn agree<K: Spectral + Clone>(what: &str, kernel: K, dim: usize, tolerance: f64) {
+fn agree<K: Spectral + Clone>(what: &str, kernel: &K, dim: usize, tolerance: f64) {
     let peak = kernel.value(&vec![0.0; dim], &vec![0.0; dim]);
     for (n, m, weighted) in [(1, 2, false), (700, 311, false), (530, 1100, true)] {
         let (mu, nu) = (cloud(n, dim, 1, weighted), cloud(m, dim, 2, weighted));
@@ -56,10 +56,10 @@ fn agree<K: Spectral + Clone>(what: &str, kernel: K, dim: usize, tolerance: f64)
 #[test]
 fn the_grid_is_the_kernel_within_its_bound() {
     for dim in 1..=3 {
-        agree("Gaussian", Gaussian::new(1.3).unwrap(), dim, 1e-15);
-        agree("Gaussian, coarse", Gaussian::new(0.9).unwrap(), dim, 1e-5);
+        agree("Gaussian", &Gaussian::new(1.3).unwrap(), dim, 1e-15);
+        agree("Gaussian, coarse", &Gaussian::new(0.9).unwrap(), dim, 1e-5);
     }
-    agree("mixture", Mixture::of_bandwidths(&[0.6, 1.0, 3.0]).unwrap(), 2, 1e-15);
+    agree("mixture", &Mixture::of_bandwidths(&[0.6, 1.0, 3.0]).unwrap(), 2, 1e-15);
 }
 
 /// ∏ 1/cosh(rⱼ/h), whose spectrum is ∏ πh/cosh(πhωⱼ/2): exponential decay on both sides.
@@ -113,7 +113,7 @@ impl Spectral for Sech {
 #[test]
 fn a_kernel_of_ones_own_with_exponential_decay() {
     for dim in 1..=2 {
-        agree("sech", Sech(0.8), dim, 1e-13);
+        agree("sech", &Sech(0.8), dim, 1e-13);
     }
 }
 

@@ -132,7 +132,7 @@ fn adaptive_steps_are_those_of_the_general_solver() {
 
 #[test]
 fn single_precision_is_within_its_round_off() {
-    fn check<P: LanePace>(fast: LaneOde<P>, exact: LaneOde<P>) {
+    fn check<P: LanePace>(fast: LaneOde<P>, exact: &LaneOde<P>) {
         let x = cloud(500, 2, 3);
         let single = fast.single().solve(&Turn, &x, 0.0, 3.0).unwrap();
         let gap = largest(&single.end, &exact.solve(&Turn, &x, 0.0, 3.0).unwrap().end);
@@ -141,9 +141,9 @@ fn single_precision_is_within_its_round_off() {
         assert!(single.times.iter().all(|t| *t == 3.0));
     }
     let fixed = LaneOde::fixed(Tsitouras, 40).unwrap();
-    check(fixed.clone(), fixed);
+    check(fixed.clone(), &fixed);
     let ode = |tolerance| LaneOde::adaptive(Tsitouras, tolerance, tolerance).unwrap();
-    check(ode(1e-5), ode(1e-10));
+    check(ode(1e-5), &ode(1e-10));
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn stiff_particles_cost_their_own_steps() {
     let ode = LaneOde::adaptive(Tsitouras, 1e-6, 1e-6).unwrap();
     let run = ode.solve(&Rates, &x, 0.0, 1.0).unwrap();
     assert!(run.is_finished() && run.counts[0].accepted > 4 * run.counts[1].accepted);
-    assert!((1..n).all(|i| run.counts[i] == run.counts[if i % 100 == 0 { 0 } else { 1 }]));
+    assert!((1..n).all(|i| run.counts[i] == run.counts[usize::from(i % 100 != 0)]));
     for (end, x) in run.end.rows().zip(x.rows()) {
         assert!((end[0] - (-x[1]).exp()).abs() < 1e-5);
     }

@@ -243,12 +243,6 @@ fn solvers() -> Vec<Solver> {
     stochastic("stochastic Heun", additive, StochasticHeun, &mut all);
     stochastic("SRA1", additive, Sra1, &mut all);
     stochastic("ShARK", additive, Shark, &mut all);
-    fn level(_: f64, x: &[f64], b: &mut [f64], db: &mut [f64]) {
-        for ((b, db), x) in b.iter_mut().zip(db).zip(x) {
-            (*b, *db) = (0.01 * x.sin(), 0.01 * x.cos());
-        }
-    }
-    type Level = fn(f64, &[f64], &mut [f64], &mut [f64]);
     let diagonal = |trouble| Diagonal::new(Odd(trouble), level as Level);
     stochastic("Euler–Maruyama, Itô", move |t| Ito(diagonal(t)), EulerMaruyama, &mut all);
     stochastic("Milstein, Itô", move |t| Ito(diagonal(t)), Milstein, &mut all);
@@ -256,6 +250,15 @@ fn solvers() -> Vec<Solver> {
     stochastic("Heun, Stratonovich", move |t| Stratonovich(diagonal(t)), StochasticHeun, &mut all);
     all
 }
+
+/// A small noise of each coordinate, with its derivative.
+fn level(_: f64, x: &[f64], b: &mut [f64], db: &mut [f64]) {
+    for ((b, db), x) in b.iter_mut().zip(db).zip(x) {
+        (*b, *db) = (0.01 * x.sin(), 0.01 * x.cos());
+    }
+}
+
+type Level = fn(f64, &[f64], &mut [f64], &mut [f64]);
 
 /// Twelve particles, those of `bad` beyond the edge.
 fn cloud(bad: &[usize]) -> Points {

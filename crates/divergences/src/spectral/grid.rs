@@ -102,7 +102,9 @@ fn size(kernel: &impl Spectral, extents: &[f64], tolerance: f64) -> Option<(Vec<
     let mut reach = 1.0;
     loop {
         let exact = periods.iter().map(|p| (reach * p / (TAU * shortest)).ceil());
-        if !(exact.clone().map(|k| 2.0 * k + 1.0).product::<f64>() <= MOST as f64) || reach > LONGEST {
+        let functions: f64 = exact.clone().map(|k| 2.0 * k + 1.0).product();
+        // Not finite either, where a period is not.
+        if functions.is_nan() || functions > MOST as f64 || reach > LONGEST {
             return None;
         }
         let highest: Vec<usize> = exact.map(|k| k as usize).collect();

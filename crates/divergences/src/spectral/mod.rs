@@ -121,23 +121,19 @@ impl<K: Spectral> SpectralMmd<K> {
     pub fn estimate(&self, mu: &Empirical, nu: &Empirical) -> Result<SpectralValue> {
         check_dim("second measure", mu.dim(), nu.dim())?;
         let n = (mu.len() + nu.len()) as f64;
-        Ok(match self.grid(mu, nu, Wanted::Value) {
-            Some(d2) => {
-                let grid = d2.family();
-                let sums = (n / 512.0 + 80.0) * f64::EPSILON;
-                let bracket = TABLE_ERROR * mu.dim() as f64 + sums;
-                SpectralValue {
-                    value: d2.value(mu, nu)?,
-                    bound: 4.0 * grid.kernel_error() + 8.0 * bracket * grid.peak,
-                    functions: grid.len(),
-                }
-            }
-            None => {
-                let zero = vec![0.0; mu.dim()];
-                let peak = self.direct.kernel().value(&zero, &zero);
-                let bound = 4.0 * peak * n * f64::EPSILON;
-                SpectralValue { value: self.direct.value(mu, nu)?, bound, functions: 0 }
-            }
+        let Some(d2) = self.grid(mu, nu, Wanted::Value) else {
+            let zero = vec![0.0; mu.dim()];
+            let peak = self.direct.kernel().value(&zero, &zero);
+            let bound = 4.0 * peak * n * f64::EPSILON;
+            return Ok(SpectralValue { value: self.direct.value(mu, nu)?, bound, functions: 0 });
+        };
+        let grid = d2.family();
+        let sums = (n / 512.0 + 80.0) * f64::EPSILON;
+        let bracket = TABLE_ERROR * mu.dim() as f64 + sums;
+        Ok(SpectralValue {
+            value: d2.value(mu, nu)?,
+            bound: 4.0 * grid.kernel_error() + 8.0 * bracket * grid.peak,
+            functions: grid.len(),
         })
     }
 

@@ -190,9 +190,11 @@ mod tests {
         Empirical::normalised(x, w).unwrap()
     }
 
+    type Quantile = fn(f64) -> f64;
+
     #[test]
     fn it_is_the_integral_of_quantile_differences() {
-        let laws: [(&str, fn(f64) -> f64); 6] = [
+        let laws: [(&str, Quantile); 6] = [
             ("uniform", |u| u),
             ("a little less", |u| 0.999 * u),
             ("heavy tails", |u| 1.0 / (u - 0.5)),

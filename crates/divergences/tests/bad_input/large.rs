@@ -104,7 +104,7 @@ fn sums_over_pairs_make_no_matrix() {
     let plane = |of: &Empirical| {
         let x = of.points();
         Empirical::uniform(Points::from_fn(n, 2, |i, row| {
-            row.copy_from_slice(&[x.row(i)[0], x.row(n - 1 - i)[0]])
+            row.copy_from_slice(&[x.row(i)[0], x.row(n - 1 - i)[0]]);
         }))
         .unwrap()
     };

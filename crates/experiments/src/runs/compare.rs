@@ -145,9 +145,10 @@ fn tables(
         };
         match found {
             Ok(found) => {
-                let floors = match entry.floor {
-                    true => floors(&x, &y, found.len(), seed.named("relabel"), compute)?,
-                    false => vec![None; found.len()],
+                let floors = if entry.floor {
+                    floors(&x, &y, found.len(), seed.named("relabel"), compute)?
+                } else {
+                    vec![None; found.len()]
                 };
                 let error =
                     entry.error.as_ref().and_then(|error| error(&Pair { mu: &x, nu: &y, seed: own, scale }));

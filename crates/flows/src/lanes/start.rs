@@ -48,35 +48,34 @@ pub(super) fn starts<R: Real, const D: usize>(
         let count = R::LANES.min(n - first);
         let y: [R; D] = gather(lanes, x, first, count);
         let k = field.velocity(t0, &y);
-        let length = match rules.first {
-            Some(first) => t0.num(first.min(rules.longest)),
-            None => {
-                let (d0, d1) = (size(&y, &y, rules.rtol, rules.atol), size(&k, &y, rules.rtol, rules.atol));
-                let guess = d0 * t0.num(0.01) / d1;
-                let tiny = t0.num(1e-5);
-                let guess = d0.if_less(tiny, t0.num(probe), d1.if_less(tiny, t0.num(probe), guess));
-                let h = finite_or(guess, full).min(full);
-                let mut ahead = y;
-                for c in 0..D {
-                    ahead[c] = (h * t0.num(sign)).mul_add(k[c], y[c]);
-                }
-                let next = field.velocity((h * t0.num(sign)) + t0, &ahead);
-                let mut change = y;
-                for c in 0..D {
-                    change[c] = next[c] - k[c];
-                }
-                let d2 = size(&change, &y, rules.rtol, rules.atol);
-                // f64::max drops a NaN, and so does this: b where either is NaN.
-                let most = (d2 / h).max(d1);
-                let root = ((t0.num(0.01) / most).ln() * t0.num(1.0 / f64::from(order + 1))).exp();
-                let still = t0.num(probe).max(h * t0.num(1e-3));
-                let long = most.if_less(t0.num(1e-15), still, root);
-                let chosen = long.min(h * t0.num(100.0)).min(full);
-                let chosen = finite_or(chosen, h);
-                // The probe itself may have left the domain: begin with the smaller step then.
-                let d2_is_finite = d2 * t0.num(0.0);
-                d2_is_finite.if_less(one, chosen, h).min(t0.num(rules.longest))
+        let length = if let Some(first) = rules.first {
+            t0.num(first.min(rules.longest))
+        } else {
+            let (d0, d1) = (size(&y, &y, rules.rtol, rules.atol), size(&k, &y, rules.rtol, rules.atol));
+            let guess = d0 * t0.num(0.01) / d1;
+            let tiny = t0.num(1e-5);
+            let guess = d0.if_less(tiny, t0.num(probe), d1.if_less(tiny, t0.num(probe), guess));
+            let h = finite_or(guess, full).min(full);
+            let mut ahead = y;
+            for c in 0..D {
+                ahead[c] = (h * t0.num(sign)).mul_add(k[c], y[c]);
             }
+            let next = field.velocity((h * t0.num(sign)) + t0, &ahead);
+            let mut change = y;
+            for c in 0..D {
+                change[c] = next[c] - k[c];
+            }
+            let d2 = size(&change, &y, rules.rtol, rules.atol);
+            // f64::max drops a NaN, and so does this: b where either is NaN.
+            let most = (d2 / h).max(d1);
+            let root = ((t0.num(0.01) / most).ln() * t0.num(1.0 / f64::from(order + 1))).exp();
+            let still = t0.num(probe).max(h * t0.num(1e-3));
+            let long = most.if_less(t0.num(1e-15), still, root);
+            let chosen = long.min(h * t0.num(100.0)).min(full);
+            let chosen = finite_or(chosen, h);
+            // The probe itself may have left the domain: begin with the smaller step then.
+            let d2_is_finite = d2 * t0.num(0.0);
+            d2_is_finite.if_less(one, chosen, h).min(t0.num(rules.longest))
         };
         let length = length.array();
         out.step[first..first + count].copy_from_slice(&length.as_ref()[..count]);

@@ -17,6 +17,9 @@ const PHIS: [(&str, Phi); 6] = [
     ("total variation", Phi::TotalVariation),
 ];
 
+/// An estimate's relative error.
+type Estimator<'a> = Box<dyn Fn(&Empirical, &Empirical) -> Result<f64> + 'a>;
+
 pub(super) fn figure(sheet: &mut Sheet<'_, '_>, report: &mut Report) -> Result<()> {
     let mut generators = Panel::new("generators φ", Axis::new("t = dμ/dν"), Axis::new("φ(t)").over(0.0, 2.0));
     let mut parting =
@@ -53,7 +56,6 @@ pub(super) fn figure(sheet: &mut Sheet<'_, '_>, report: &mut Report) -> Result<(
     let exact = |phi| between_gaussians(phi, &p, &q);
     let (kl, hellinger, tv) = (exact(Phi::Kl)?, exact(Phi::SquaredHellinger)?, exact(Phi::TotalVariation)?);
     let dual = DualPhi::new(Phi::Kl, Monomials::new(2, 2)?);
-    type Estimator<'a> = Box<dyn Fn(&Empirical, &Empirical) -> Result<f64> + 'a>;
     let by_neighbours = |phi: Phi, k: usize, exact: f64| -> Estimator<'_> {
         Box::new(move |x, y| Ok(from_samples(phi, x.points(), y.points(), k)?.value / exact - 1.0))
     };

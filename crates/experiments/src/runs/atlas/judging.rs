@@ -116,7 +116,7 @@ pub(super) fn quality(sheet: &mut Sheet<'_, '_>, report: &mut Report) -> Result<
     let noise = zoo::Gaussian::standard(2).sample(n, &mut seed.stream(1));
     let generated = |scale: f64| {
         let points = Points::from_fn(n, 2, |i, row| {
-            row.iter_mut().zip(noise.row(i)).for_each(|(g, z)| *g = scale * z)
+            row.iter_mut().zip(noise.row(i)).for_each(|(g, z)| *g = scale * z);
         });
         Empirical::uniform(points)
     };

@@ -62,6 +62,7 @@ fn additive() -> Additive<'static, impl VelocityField + Sync> {
 
 /// dX = r X dt + √(X² + 1) dB: for r = ½ in Itô's sense and r = 0 in Stratonovich's the solution is sinh(B_t + arsinh X₀).
 /// Kloeden and Platen, *Numerical Solution of Stochastic Differential Equations*, (4.4.43).
+#[expect(clippy::type_complexity, reason = "closures have no names")]
 fn diagonal(
     rate: f64,
 ) -> Diagonal<impl VelocityField + Sync, impl Fn(f64, &[f64], &mut [f64], &mut [f64]) + Sync + Clone> {
