@@ -109,7 +109,9 @@ fn spread(values: &[f64]) -> Cell {
         return Cell::Number(mean);
     }
     let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    Cell::Spread { mean, sd: (squares / (values.len() - 1) as f64).sqrt() }
+    let sd = (squares / (values.len() - 1) as f64).sqrt();
+    // What is the same for every seed has no spread, whatever rounding makes of it.
+    if sd <= 1e-12 * mean.abs() { Cell::Number(mean) } else { Cell::Spread { mean, sd } }
 }
 
 const COLUMNS: [&str; 22] = [
