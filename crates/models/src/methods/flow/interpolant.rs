@@ -214,6 +214,6 @@ mod tests {
         let path = PathConfig::VarianceExploding { least: 0.01, most: 10.0 };
         assert!(refuse(InterpolantConfig { path, ..quick() }).contains("must be linear"));
         let sampler = SamplerConfig::Exponential { rule: crate::ExponentialRule::Ddim, steps: 5 };
-        assert!(refuse(InterpolantConfig { sampler, ..quick() }).starts_with("sampler = exponential"));
+        assert!(refuse(InterpolantConfig { sampler, ..quick() }).starts_with("sampler = Exponential"));
     }
 }
