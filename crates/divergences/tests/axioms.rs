@@ -9,7 +9,7 @@ use divergences::{Axioms, Divergence, Toward, registry};
 fn registered_divergences_keep_their_axioms() {
     for dim in [1, 2, 3] {
         for entry in registry(dim, 1.0).unwrap() {
-            let checks = Checks::new(dim).tolerance(entry.tolerance);
+            let checks = Checks::new(dim);
             let checks = match (entry.shared_atoms, entry.common_atoms) {
                 (_, true) => checks.on_common_atoms(),
                 (true, _) => checks.on_shared_atoms(),

@@ -49,6 +49,12 @@ fn ot_latent() {
 }
 
 #[test]
+fn atlas() {
+    holds("atlas", 14, &["sizes=[30,60,120,240]", "repetitions=12", "atoms=60"]);
+    refuses("atlas", "sizes=[30]", "sizes");
+}
+
+#[test]
 fn two_sample() {
     holds("two_sample", 6, &["dims=[1,6]", "sizes=[20,200]", "trials=30", "permutations=39"]);
     refuses("two_sample", "sizes=[30]", "sizes");

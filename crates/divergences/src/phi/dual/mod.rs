@@ -319,6 +319,8 @@ fn mean(values: &[f64], mu: &Empirical) -> Estimate {
 impl<F: Family> Divergence for DualPhi<F> {
     fn axioms(&self) -> Axioms {
         let symmetric = self.critic == Critic::LogRatio && super::discrete::metric(self.phi).0;
+        // Where φ′(∞) bounds a linear critic, an atom of however little weight is one more bound.
+        let bounded = self.critic == Critic::Linear && self.phi.recession().is_finite();
         Axioms {
             non_negative: true,
             identity: true,
@@ -327,7 +329,7 @@ impl<F: Family> Divergence for DualPhi<F> {
             atom_splitting: true,
             convex: true,
             continuous_in_points: self.ridge > 0.0,
-            continuous_in_weights: self.ridge > 0.0,
+            continuous_in_weights: self.ridge > 0.0 && !bounded,
             ..Axioms::default()
         }
     }

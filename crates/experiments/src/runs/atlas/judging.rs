@@ -48,7 +48,7 @@ pub(super) fn tests(sheet: &mut Sheet<'_, '_>, report: &mut Report) -> Result<()
     let seed = sheet.seed.named("tests");
     let trials = 8 * sheet.config.repetitions;
     // One pair of samples, its statistic among those of its relabellings.
-    let x = zoo::Gaussian::isotropic(&[0.5, 0.0], 1.0)?.sample(60, &mut seed.named("one").stream(0));
+    let x = zoo::Gaussian::isotropic(&[0.9, 0.0], 1.0)?.sample(60, &mut seed.named("one").stream(0));
     let y = zoo::Gaussian::standard(2).sample(60, &mut seed.named("one").stream(1));
     let one = mmd_test(&Gaussian::new(1.5)?, &x, &y, 2000, seed)?;
     let (low, high) = one.null.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));

@@ -121,9 +121,9 @@ fn judge(report: &mut Report, sheet: &Sheet<'_, '_>) {
         0.4,
     ));
     report.claim(Claim::at_least(
-        "the debiased Sinkhorn divergence does not feel the dimension as W₂² does: slope in ten dimensions, absolute",
+        "the Sinkhorn divergence, ε = 4, feels the dimension less than W₂², whose slope would be ⅕: slope in ten dimensions, absolute",
         slope("Sinkhorn divergence", 10).abs(),
-        0.8,
+        0.5,
     ));
 }
 
