@@ -93,7 +93,7 @@ fn a_reader_can_sort_and_play() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let sets = ["particles=[16,40]", "repetitions=2", "steps=60", "reference=300"];
+    let sets = ["particles=[16,40]", "repetitions=2", "steps=100", "reference=1000"];
     let mut arguments = vec!["repulsion", "--log", "none", "--out", "out"];
     arguments.extend(sets.iter().flat_map(|set| ["--set", set]));
     let output = run(dir.path(), &arguments);
