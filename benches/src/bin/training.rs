@@ -101,20 +101,22 @@ fn bridged(a: &Arguments, method: &str) -> Result<Value, Box<dyn Error>> {
     models::set_threads(a.threads)?;
     let target = Gaussian::standard(a.d).sample(a.n, &mut Seed::new(1).rng());
     let divergence = divergence(method, &target)?;
+    let source = Data::new(target.clone())?;
     let y = Empirical::uniform(target)?;
     let setup = Setup { kind: Kind::Float, device: Device::Cpu, seed: Seed::new(2) };
-    let map = OneStep::new(&MapConfig::default(), Scaler::identity(a.d), method, &setup)?;
+    let map = OneStep::new(&MapConfig::default(), Scaler::identity(a.d), method, &source, &setup)?;
     let z = map.draw(a.n, &mut Seed::new(3).rng())?;
     let (mut pass, mut gradient) = (Pass::default(), Gradient::zeros(&map.params)?);
     let x = map.push(&z, &mut pass)?.copy();
     let network = timed(a, || {
-        map.push(&z, &mut pass)?;
+        let _ = map.push(&z, &mut pass)?;
         Ok(map.pull(&x, &mut pass, &mut gradient)?)
     })?;
-    let graph =
-        timed(a, || Ok(drop(map.params.gradient(&map.forward(&z).square().sum(Kind::Float), false)?)))?;
+    let graph = timed(a, || {
+        map.params.gradient(&map.forward(&z).square().sum(Kind::Float), false).map(drop).map_err(Into::into)
+    })?;
     let seconds = timed(a, || {
-        value_and_gradient(&*divergence.toward(&y)?, &x)?;
+        let _ = value_and_gradient(&*divergence.toward(&y)?, &x)?;
         Ok(())
     })?;
     Ok(json!({

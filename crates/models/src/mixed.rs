@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(x, mixed.batch(2000, &mut Seed::new(1).rng()).unwrap());
         for (value, share) in [(0.0, 0.2), (1.0, 0.6), (2.0, 0.2)] {
             let found = x.rows().filter(|x| x[0] == value).count() as f64;
-            let sd = (2000.0 * share * (1.0 - share) as f64).sqrt();
+            let sd = f64::sqrt(2000.0 * share * (1.0 - share));
             assert!((found - 2000.0 * share).abs() < 5.0 * sd, "{value}: {found}");
         }
         // The first half is a sample as well: sources are not lined up.

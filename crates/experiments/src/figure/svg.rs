@@ -507,9 +507,8 @@ fn ys(panel: &Panel) -> impl Iterator<Item = f64> {
             Mark::Line { xy, .. } | Mark::Dots { xy, .. } => xy.iter().map(|p| p.1).collect(),
             Mark::Bars { heights, .. } => heights.clone(),
             Mark::Band { xyz } => xyz.iter().flat_map(|p| [p.1, p.2]).collect(),
-            Mark::Labels { .. } => Vec::new(),
             Mark::Level { y, .. } => vec![*y],
-            Mark::Picture { .. } => Vec::new(),
+            Mark::Labels { .. } | Mark::Picture { .. } => Vec::new(),
         }
     })
 }
