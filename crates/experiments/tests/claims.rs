@@ -80,7 +80,7 @@ fn repulsion() {
 
 #[test]
 fn integrators() {
-    holds("integrators", 25, &["particles=40", "paths=30000", "steps=[4,8,16,32,64]", "cloud=300"]);
+    holds("integrators", 24, &["particles=40", "paths=30000", "steps=[4,8,16,32,64]", "cloud=300"]);
     refuses("integrators", "tolerances=[1e-3,1e-2]", "tolerances");
     refuses("integrators", "steps=[4,8,12]", "steps");
 }

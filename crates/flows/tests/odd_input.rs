@@ -263,8 +263,9 @@ type Level = fn(f64, &[f64], &mut [f64], &mut [f64]);
 /// Twelve particles, those of `bad` beyond the edge.
 fn cloud(bad: &[usize]) -> Points {
     Points::from_fn(12, 2, |i, x| {
-        let start = if bad.contains(&i) { 3.0 } else { 0.15 * i as f64 - 0.9 };
-        x.copy_from_slice(&[start, 0.1 * i as f64]);
+        // Numbers of either precision.
+        let start = if bad.contains(&i) { 3.0 } else { 0.125 * i as f64 - 0.875 };
+        x.copy_from_slice(&[start, 0.125 * i as f64]);
     })
 }
 

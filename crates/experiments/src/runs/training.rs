@@ -92,6 +92,10 @@ pub(super) fn resolved(
 ) -> Result<Option<Box<dyn Generator>>> {
     let (mut header, record) = model.to_file()?;
     let Some(body) = header.body.as_object_mut() else { return Ok(None) };
+    // A model that does not follow its velocity by a solver, as one that jumps, keeps its own number of steps.
+    if body.get("sampler").and_then(|sampler| sampler.get("kind")).is_some_and(|kind| kind != "flow") {
+        return Ok(None);
+    }
     if let Some(solver @ Value::Object(_)) = body.get_mut("solver") {
         solver["rule"] = json!("euler");
         solver["steps"] = json!(steps);

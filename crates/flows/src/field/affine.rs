@@ -4,7 +4,7 @@ use super::{JacobianTrace, Jvp, VelocityField, each_row};
 use crate::error::{FieldError, Result};
 use crate::state::Clock;
 use measures::nalgebra::{DMatrix, DVector};
-use measures::{Affine, Points, check_dim, check_finite};
+use measures::{Affine, Points, check_dim, check_finite, check_len};
 
 /// The field v(x) = A x + b. Its flow over a time t is affine, x ↦ e^{tA} x + ∫₀ᵗ e^{(t−u)A} b du, of log-determinant
 /// t tr A.
@@ -54,8 +54,11 @@ impl AffineField {
     /// The exact flow over a time `t` of either sign, by one matrix exponential.
     ///
     /// # Errors
-    /// e^{tA} overflows or is singular to working precision.
+    /// t is not finite; e^{tA} overflows or is singular to working precision.
     pub fn flow(&self, t: f64) -> Result<Affine> {
+        if !t.is_finite() {
+            return Err(measures::Error::Parameter { what: "t", value: t, must: "finite" }.into());
+        }
         // The exponential of [[A, b], [0, 0]] holds both e^{tA} and the integral.
         let d = self.dim;
         let mut block = DMatrix::zeros(d + 1, d + 1);
@@ -91,8 +94,10 @@ impl Jvp for AffineField {
 }
 
 impl JacobianTrace for AffineField {
-    fn trace(&self, _: Clock<'_>, x: &Points, _: &[u64], out: &mut [f64]) -> Result<(), FieldError> {
+    fn trace(&self, t: Clock<'_>, x: &Points, _: &[u64], out: &mut [f64]) -> Result<(), FieldError> {
         check_dim("points", self.dim, x.dim())?;
+        check_len("divergences", x.len(), out.len())?;
+        t.check(x.len())?;
         out.fill(self.rows.iter().step_by(self.dim + 1).sum());
         Ok(())
     }

@@ -159,18 +159,18 @@ pub(super) fn study(report: &mut Report, context: &Context<'_>, config: &Integra
     drop(stage);
 
     for seen in &all {
-        let off = (observed(seen) - seen.strong.order).abs();
-        let what =
-            format!("{}: observed strong order less {}, either way", seen.strong.name, seen.strong.order);
-        report.claim(Claim::at_most(what, off, 0.2));
+        let order = seen.strong.order;
+        let what = format!("{}: what the observed strong order falls short of {order}", seen.strong.name);
+        report.claim(Claim::at_most(what, order - observed(seen), 0.2));
     }
     for seen in &all {
-        let (order, of) = weakly(seen);
+        let (found, of) = weakly(seen);
         if of < 3 {
             continue;
         }
-        let what = format!("{}: observed weak order less {}, either way", seen.weak.name, seen.weak.order);
-        report.claim(Claim::at_most(what, (order - seen.weak.order).abs(), 0.4));
+        let order = seen.weak.order;
+        let what = format!("{}: what the observed weak order falls short of {order}", seen.weak.name);
+        report.claim(Claim::at_most(what, order - found, 0.4));
     }
     report.figure(figure(&all));
     report.table(table(&all));

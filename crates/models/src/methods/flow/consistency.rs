@@ -120,7 +120,7 @@ impl Default for ConsistencyConfig {
             noise_mean: -1.1,
             noise_spread: 2.0,
             huber: None,
-            steps: 1,
+            steps: 2,
             standardise: true,
         }
     }
@@ -352,6 +352,7 @@ mod tests {
                 optim: OptimConfig { lr: 3e-3, ..ConsistencyConfig::default().optim },
                 batch: 256,
                 mode,
+                steps: 1,
                 ..ConsistencyConfig::default()
             };
             let train = TrainConfig { steps: 1500, ..TrainConfig::default() };

@@ -39,10 +39,10 @@ pub enum DistillMode {
     /// To halve the number of jumps, round by round.
     Progressive {
         /// The number of jumps at the end.
-        #[serde(default = "one")]
+        #[serde(default = "two")]
         steps: usize,
         /// The number of times the number of jumps is halved.
-        #[serde(default = "six")]
+        #[serde(default = "five")]
         rounds: usize,
     },
     /// To reach in one jump the point where the teacher's flow ends.
@@ -53,11 +53,11 @@ pub enum DistillMode {
     },
 }
 
-fn one() -> usize {
-    1
+fn two() -> usize {
+    2
 }
-fn six() -> usize {
-    6
+fn five() -> usize {
+    5
 }
 fn many() -> usize {
     50_000
@@ -65,7 +65,7 @@ fn many() -> usize {
 
 impl Default for DistillMode {
     fn default() -> Self {
-        DistillMode::Progressive { steps: one(), rounds: six() }
+        DistillMode::Progressive { steps: two(), rounds: five() }
     }
 }
 
