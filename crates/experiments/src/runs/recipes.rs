@@ -25,6 +25,7 @@ impl Recipe {
             "gan" | "wgan" | "mmd_gan" => (12_000, MIDDLE),
             "d2" | "characteristic" | "mmd" | "energy" | "sliced" => (10_000, MIDDLE),
             "realnvp" | "autoregressive" => (8000, MIDDLE),
+            "transport" | "drift" => (8000, STRICT),
             "spline" | "fgan" => (6000, MIDDLE),
             "noise_denoise" => (4000, MIDDLE),
             "cnf" => (1200, MIDDLE),

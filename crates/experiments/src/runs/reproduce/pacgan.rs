@@ -39,7 +39,7 @@ impl Default for PacganConfig {
     fn default() -> Self {
         PacganConfig {
             method: Choice::new("transport").expect("there is such a method"),
-            steps: 5000,
+            steps: 8000,
             mixtures: vec![Mixture::Ring, Mixture::Grid],
             n: 2500,
             width_points: 50_000,

@@ -7,7 +7,7 @@ use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::PathConfig;
 use crate::methods::flow::annealing::{NoisedSide, Pace, RoundOrder, told_apart};
 use crate::methods::flow::inner::{ObjectiveConfig, RivalConfig};
-use crate::methods::statistics::{Critic, Rule, round};
+use crate::methods::statistics::{Critic, LossConfig, Rule, round};
 use crate::noise::{Law, Noise};
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
@@ -71,7 +71,7 @@ impl Default for AnnealedConfig {
             optim: OptimConfig::default(),
             batch: 512,
             target_batch: None,
-            objective: ObjectiveConfig::default(),
+            objective: LossConfig::mmd().into(),
             path: PathConfig::Trigonometric {},
             noise: NoisedSide::default(),
             kernel: 1.0,
@@ -354,7 +354,6 @@ impl Persist for AnnealedState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::statistics::LossConfig;
     use crate::source::Draws;
     use crate::train::{TrainConfig, Trainer, Watch};
     use measures::{Seed, zoo::Gaussian};

@@ -6,7 +6,7 @@ use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::drifts::{NormalisedKernel, ScoreDifference};
 use crate::methods::statistics::{LossConfig, median_distance};
-use crate::optim::{Adam, OptimConfig};
+use crate::optim::{Adam, OptimConfig, Schedule};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::{Source, overview};
@@ -51,7 +51,7 @@ pub enum DriftConfig {
 
 impl Default for DriftConfig {
     fn default() -> Self {
-        DriftConfig::Descent { loss: LossConfig::Sinkhorn { epsilon: 0.01 } }
+        DriftConfig::Descent { loss: LossConfig::mmd() }
     }
 }
 
@@ -77,8 +77,8 @@ impl Default for DriftingConfig {
     fn default() -> Self {
         DriftingConfig {
             map: MapConfig::default(),
-            optim: OptimConfig::default(),
-            batch: 256,
+            optim: OptimConfig { schedule: Schedule::Cosine { floor: 0.0 }, ..OptimConfig::default() },
+            batch: 512,
             target_batch: None,
             drift: DriftConfig::default(),
             eta: 1.0,
@@ -188,6 +188,7 @@ mod tests {
         let target = Draws::new(Gaussian::isotropic(&[2.0, -1.0], 0.5).unwrap(), "far");
         let drifts = [
             (DriftConfig::default(), 1.0),
+            (DriftConfig::Descent { loss: LossConfig::Sinkhorn { epsilon: 0.01 } }, 1.0),
             (DriftConfig::Descent { loss: LossConfig::Energy { exponent: 1.0 } }, 0.5),
             (DriftConfig::ScoreDifference { first: 2.0, last: 0.5 }, 0.5),
             (DriftConfig::Kernel { bandwidths: vec![0.5, 2.0], unit: false }, 1.0),

@@ -81,6 +81,11 @@ impl Default for LossConfig {
 }
 
 impl LossConfig {
+    /// The squared MMD with three Gaussian kernels, wide to narrow.
+    pub fn mmd() -> Self {
+        LossConfig::Mmd { bandwidths: three_bandwidths() }
+    }
+
     /// The divergence for the step at hand, as [`Objective::divergence`].
     ///
     /// # Errors

@@ -48,15 +48,15 @@ pub struct TransportConfig {
 impl Default for TransportConfig {
     fn default() -> Self {
         TransportConfig {
-            map: MapConfig { cells: 64, ..MapConfig::default() },
+            map: MapConfig { cells: 256, ..MapConfig::default() },
             optim: OptimConfig {
-                lr: 2e-3,
+                lr: 4e-3,
                 schedule: Schedule::Cosine { floor: 0.0 },
                 ..OptimConfig::default()
             },
             batch: 1024,
-            pairs: 10_000,
-            semi_discrete: true,
+            pairs: 40_000,
+            semi_discrete: false,
         }
     }
 }
