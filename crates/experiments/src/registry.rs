@@ -110,6 +110,7 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<runs::OtLatent>(),
         Entry::of::<runs::Spectrum>(),
         Entry::of::<runs::Integrators>(),
+        Entry::of::<runs::DigitImages>(),
         Entry::of::<runs::Learn>(),
         Entry::of::<runs::Sample>(),
         Entry::of::<runs::Compare>(),

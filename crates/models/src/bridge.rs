@@ -27,15 +27,24 @@ impl Bridged {
     }
 }
 
+/// F of the empirical measure of the rows of `x` (n×d) and its gradient in `x`, as a tensor like it: what a backward pass
+/// without a graph begins with.
+///
+/// # Errors
+/// As [`bridged_loss`].
+pub fn value_and_gradient(f: &(impl Functional + ?Sized), x: &Tensor) -> Result<(f64, Tensor)> {
+    let mu = Empirical::uniform(to_finite_points(x, "the generated sample")?)?;
+    let variation = f.variation(&mu)?;
+    Ok((variation.value, to_tensor(&variation.d_points, x.kind(), x.device())?))
+}
+
 /// F of the empirical measure of the rows of `x` (n×d): [`bridged_loss`] before value and gradient are joined.
 ///
 /// # Errors
 /// As [`bridged_loss`].
 pub fn bridged(f: &(impl Functional + ?Sized), x: &Tensor) -> Result<Bridged> {
-    let mu = Empirical::uniform(to_finite_points(x, "the generated sample")?)?;
-    let variation = f.variation(&mu)?;
-    let gradient = to_tensor(&variation.d_points, x.kind(), x.device())?;
-    Ok(Bridged { value: variation.value, surrogate: x.f_mul(&gradient)?.f_sum(x.kind())? })
+    let (value, gradient) = value_and_gradient(f, x)?;
+    Ok(Bridged { value, surrogate: x.f_mul(&gradient)?.f_sum(x.kind())? })
 }
 
 /// F(n⁻¹ Σ δ(xᵢ)) of the rows of `x` (n×d, single or double precision) as a scalar that back-propagates into `x`:

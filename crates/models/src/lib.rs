@@ -6,12 +6,15 @@ mod adjoint;
 mod average;
 pub mod bridge;
 pub mod checkpoint;
+mod condition;
 mod error;
 mod generators;
 mod guard;
 mod history;
+mod labelled;
 mod method;
 pub mod methods;
+mod mixed;
 pub mod nets;
 mod noise;
 pub mod optim;
@@ -26,14 +29,17 @@ pub mod twins;
 
 pub use adjoint::{Backprop, Checkpoints};
 pub use average::Average;
+pub use condition::{Condition, MOST_LABELS};
 pub use error::{Error, Result};
 pub use generators::{
-    Cells, ChainConfig, Decoder, DecoderAbout, Denoised, EnergyAbout, EnergyModel, ExponentialRule,
-    FlowAbout, FlowModel, Generator, Leap, LeapAbout, LeapModel, MapConfig, NormalisingAbout,
-    NormalisingFlow, OneStep, Rule, SamplerConfig, SdeRule, SolverConfig, load,
+    Cells, ChainConfig, ConditionAbout, Decoder, DecoderAbout, Denoised, EnergyAbout, EnergyModel,
+    ExponentialRule, FlowAbout, FlowModel, Generator, GuidanceConfig, Leap, LeapAbout, LeapModel, MapConfig,
+    NormalisingAbout, NormalisingFlow, OneStep, Rule, SamplerConfig, SdeRule, SolverConfig, load,
 };
 pub use guard::{device, device_name, guard, set_threads};
+pub use labelled::Labelled;
 pub use method::{Method, Moment, Setup};
+pub use mixed::Mixed;
 pub use noise::{Law, Noise};
 pub use persist::Persist;
 pub use rows::{Rows, TensorField};

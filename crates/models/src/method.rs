@@ -72,6 +72,8 @@ pub trait Method {
     const NAME: &'static str;
     /// One line: what it minimises, and its source.
     const ABOUT: &'static str;
+    /// Whether it learns to generate given a label or a vector; others refuse sources whose points come with one.
+    const CONDITIONAL: bool = false;
     /// Its settings.
     type Config: Clone + Default + Serialize + DeserializeOwned + JsonSchema;
     /// Everything that changes during training.

@@ -2,7 +2,7 @@
 //! schedules of the learning rate.
 
 use crate::error::{Result, check_range};
-use crate::nets::Params;
+use crate::nets::{Gradient, Params};
 use crate::persist::{Persist, Visitor};
 use crate::tensor::scalar;
 use schemars::JsonSchema;
@@ -161,6 +161,8 @@ pub struct Adam {
     mean: Tensor,
     square: Tensor,
     count: u64,
+    /// Where backward passes leave the gradient of a step; no state.
+    gradient: Gradient,
 }
 
 impl Adam {
@@ -171,7 +173,8 @@ impl Adam {
     pub fn new(config: &OptimConfig, params: &Params) -> Result<Self> {
         config.check()?;
         let zeros = || params.flat().f_zeros_like();
-        Ok(Adam { config: config.clone(), mean: zeros()?, square: zeros()?, count: 0 })
+        let gradient = Gradient::zeros(params)?;
+        Ok(Adam { config: config.clone(), mean: zeros()?, square: zeros()?, count: 0, gradient })
     }
 
     /// One step down the gradient of `loss`; `step` (counted from 0) and `steps` set the learning rate.
@@ -180,6 +183,20 @@ impl Adam {
     /// The loss does not depend on the parameters, or libtorch refuses.
     pub fn step(&mut self, params: &mut Params, loss: &Tensor, step: u64, steps: u64) -> Result<()> {
         let gradient = params.gradient(loss, false)?;
+        self.apply(params, gradient, self.config.rate(step, steps))
+    }
+
+    /// The buffer that [`Adam::descend`] goes along.
+    pub fn gradient(&mut self) -> &mut Gradient {
+        &mut self.gradient
+    }
+
+    /// One step along what lies in [`Adam::gradient`], which is used up; `step` and `steps` as in [`Adam::step`].
+    ///
+    /// # Errors
+    /// libtorch refuses.
+    pub fn descend(&mut self, params: &mut Params, step: u64, steps: u64) -> Result<()> {
+        let gradient = self.gradient.flat().shallow_clone();
         self.apply(params, gradient, self.config.rate(step, steps))
     }
 

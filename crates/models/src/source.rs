@@ -1,5 +1,6 @@
 //! Where training data come from: anything that can be sampled, or points in memory.
 
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 use measures::rand::{Rng, RngExt};
 use measures::{Points, Sample, Seed};
@@ -29,6 +30,19 @@ pub trait Source {
     /// All points, where there is a finite number of them in memory.
     fn all(&self) -> Option<&Points> {
         None
+    }
+
+    /// What kind of condition the points come with, where they do.
+    fn condition(&self) -> Option<&Condition> {
+        None
+    }
+
+    /// As [`Source::batch`], the same points for the same generator, with the condition of each where there are some.
+    ///
+    /// # Errors
+    /// As [`Source::batch`].
+    fn batch_given(&self, n: usize, rng: &mut dyn Rng) -> Result<(Points, Option<Points>)> {
+        Ok((self.batch(n, rng)?, None))
     }
 
     /// The measure that paths start from, where it is not noise. Methods that carry one measure to another ask for it;
@@ -107,6 +121,26 @@ impl Data {
         let fingerprint = format!("{}×{} points, blake3 {}", points.len(), points.dim(), &digest[..16]);
         Ok(Data { points, fingerprint, indices: Mutex::new((0..count).collect()) })
     }
+
+    /// The numbers of n different rows, drawn at random.
+    pub(crate) fn pick(&self, n: usize, rng: &mut dyn Rng) -> Result<Vec<usize>> {
+        let rows = self.points.len();
+        if n > rows {
+            return Err(Error::setting("batch", n, format!("at most {rows}, the number of rows of data")));
+        }
+        let mut indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first n steps of Fisher and Yates; undone in reverse, so that the next batch starts from the same order.
+        let swaps: Vec<usize> = (0..n).map(|i| rng.random_range(i as u64..rows as u64) as usize).collect();
+        swaps.iter().enumerate().for_each(|(i, &j)| indices.swap(i, j));
+        let picked = indices[..n].iter().map(|&i| i as usize).collect();
+        swaps.iter().enumerate().rev().for_each(|(i, &j)| indices.swap(i, j));
+        Ok(picked)
+    }
+
+    /// These rows.
+    pub(crate) fn rows(&self, rows: &[usize]) -> Points {
+        self.points.select(rows)
+    }
 }
 
 impl Source for Data {
@@ -119,17 +153,7 @@ impl Source for Data {
     }
 
     fn batch(&self, n: usize, rng: &mut dyn Rng) -> Result<Points> {
-        let rows = self.points.len();
-        if n > rows {
-            return Err(Error::setting("batch", n, format!("at most {rows}, the number of rows of data")));
-        }
-        let mut indices = self.indices.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first n steps of Fisher and Yates; undone in reverse, so that the next batch starts from the same order.
-        let swaps: Vec<usize> = (0..n).map(|i| rng.random_range(i as u64..rows as u64) as usize).collect();
-        swaps.iter().enumerate().for_each(|(i, &j)| indices.swap(i, j));
-        let picked: Vec<usize> = indices[..n].iter().map(|&i| i as usize).collect();
-        swaps.iter().enumerate().rev().for_each(|(i, &j)| indices.swap(i, j));
-        Ok(self.points.select(&picked))
+        Ok(self.points.select(&self.pick(n, rng)?))
     }
 
     fn all(&self) -> Option<&Points> {
@@ -171,6 +195,12 @@ impl<A: Source, B: Source> Source for Between<A, B> {
     }
     fn all(&self) -> Option<&Points> {
         self.target.all()
+    }
+    fn condition(&self) -> Option<&Condition> {
+        self.target.condition()
+    }
+    fn batch_given(&self, n: usize, rng: &mut dyn Rng) -> Result<(Points, Option<Points>)> {
+        self.target.batch_given(n, rng)
     }
     fn start(&self) -> Option<&dyn Source> {
         Some(&self.start)

@@ -174,6 +174,10 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// A setting is out of range, the device is not there, or the target does not fit.
     pub fn new(config: M::Config, train: TrainConfig, target: &'a dyn Source) -> Result<Self> {
         train.check()?;
+        if target.condition().is_some() && !M::CONDITIONAL {
+            let must = "one that takes labels or conditions: flow_matching, diffusion";
+            return Err(Error::setting("method", M::NAME, must));
+        }
         set_threads(train.threads)?;
         let seed = Seed::new(train.seed);
         let device = device(&train.device)?;

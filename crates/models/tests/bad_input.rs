@@ -33,6 +33,50 @@ fn a_constant_column_is_named() {
     }
 }
 
+/// Rows that occur many times are a law like any other: no division by a distance of zero, no plan that fails.
+#[test]
+fn duplicates_are_no_obstacle() {
+    let few = cloud(12);
+    let rows: Vec<usize> = (0..300).map(|i| i % 12).collect();
+    let data = Data::new(few.select(&rows)).unwrap();
+    for method in methods::all() {
+        let mut run = method
+            .start(&small(*method), train(6), &data)
+            .unwrap_or_else(|e| panic!("{}: {e}", method.name()));
+        let outcome = run.run(&mut Watch::default()).unwrap_or_else(|e| panic!("{}: {e}", method.name()));
+        assert_eq!(outcome.status, Status::Finished, "{}", method.name());
+        assert!(outcome.loss.is_some_and(f64::is_finite), "{}", method.name());
+        let x = run.generator().unwrap().generate(10, Seed::new(1)).unwrap();
+        assert!(x.as_slice().iter().all(|v| v.is_finite()), "{}", method.name());
+    }
+}
+
+#[test]
+fn a_model_of_another_type_is_not_loaded() {
+    let data = Data::new(cloud(300)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let save = |name: &str| {
+        let method = methods::by_name(name).unwrap();
+        let mut run = method.start(&small(method), train(1), &data).unwrap();
+        let _ = run.run(&mut Watch::default()).unwrap();
+        run.generator().unwrap().save(&path).unwrap();
+    };
+    save("mmd");
+    let error = models::FlowModel::load(&path).err().unwrap().to_string();
+    assert!(
+        error.contains("model.safetensors: holds a trained model (one_step)") && error.contains("flow"),
+        "{error}"
+    );
+    // A network of another shape than the header says: refused, not read as if it fitted.
+    save("flow_matching");
+    let (mut header, record) = models::checkpoint::read(&path).unwrap();
+    header.body["net"]["widths"] = json!([7, 7]);
+    models::checkpoint::write(&path, &header, &record).unwrap();
+    let error = models::load(&path).err().unwrap().to_string();
+    assert!(error.contains("flat parameters"), "{error}");
+}
+
 #[test]
 fn too_few_rows_are_told_with_the_setting_that_asks_for_more() {
     let data = Data::new(cloud(20)).unwrap();

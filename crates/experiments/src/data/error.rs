@@ -103,6 +103,20 @@ pub enum Problem {
         /// The bytes allowed.
         limit: u64,
     },
+    /// An array whose rows do not lie together.
+    #[error(
+        "lies column by column (Fortran order), so that rows cannot be read one at a time; \
+         save numpy.ascontiguousarray of it"
+    )]
+    ColumnMajor,
+    /// Fewer rows than are needed.
+    #[error("has {got} rows where at least {needed} are needed")]
+    TooFewRows {
+        /// The rows needed.
+        needed: usize,
+        /// The rows there are.
+        got: usize,
+    },
     /// NaN or an infinity.
     #[error("row {row}, column {column} is {value}: every number must be finite")]
     NonFinite {

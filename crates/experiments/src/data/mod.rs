@@ -12,6 +12,7 @@ mod idx;
 mod npy;
 mod npz;
 mod origin;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -21,6 +22,7 @@ pub(crate) use error::printable;
 pub use error::{Error, Problem};
 pub use npy::write_npy;
 pub use origin::{load, named_set};
+pub use rows::NpyRows;
 pub use text::write_csv;
 
 use measures::Points;

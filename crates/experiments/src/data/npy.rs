@@ -29,10 +29,17 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// As [`Layout::shape_of`], within the limit of what is read into memory.
+    pub(crate) fn rows_and_columns(&self, held: u64) -> Result<(usize, usize), Problem> {
+        let (rows, columns) = self.shape_of(held)?;
+        super::check_limit((rows as u64).saturating_mul(columns as u64).saturating_mul(8))?;
+        Ok((rows, columns))
+    }
+
     /// Rows and columns: the first axis, and the product of all others. One axis is n×1.
     ///
-    /// The bytes promised are compared with the bytes held, and with the limit, before anything is allocated.
-    pub(crate) fn rows_and_columns(&self, held: u64) -> Result<(usize, usize), Problem> {
+    /// The bytes promised are compared with the bytes held before anything is allocated.
+    pub(crate) fn shape_of(&self, held: u64) -> Result<(usize, usize), Problem> {
         let shape = self.describe();
         let promised =
             (self.shape.iter().copied()).chain([self.element.size() as u64]).fold(1, u64::saturating_mul);
@@ -44,7 +51,6 @@ impl Layout {
         }
         let rows = self.shape[0];
         let columns: u64 = self.shape[1..].iter().product();
-        super::check_limit(rows.saturating_mul(columns).saturating_mul(8))?;
         Ok((rows as usize, columns as usize))
     }
 
@@ -60,12 +66,12 @@ impl Layout {
 
 /// Reads the array that fills `held` bytes of `input`, magic included.
 pub(crate) fn read(input: &mut dyn Read, held: u64) -> Result<Table, Problem> {
-    let (layout, header) = read_header(input, held)?;
+    let (layout, header) = read_layout(input, held)?;
     read_elements(input, &layout, held - header)
 }
 
 /// Reads magic, version and header; returns the layout and the bytes consumed.
-fn read_header(input: &mut dyn Read, held: u64) -> Result<(Layout, u64), Problem> {
+pub(crate) fn read_layout(input: &mut dyn Read, held: u64) -> Result<(Layout, u64), Problem> {
     let refuse = |what: &str| Problem::Header { format: "npy", what: what.into() };
     let need = |needed: u64| {
         if held < needed { Err(Problem::HeaderTruncated { needed, got: held }) } else { Ok(()) }

@@ -91,6 +91,13 @@ pub enum Mark {
         /// The points with their words.
         at: Vec<(f64, f64, String)>,
     },
+    /// A picture in shades of the series' colour, which fills the panel and goes without axes.
+    Picture {
+        /// Pixels in a row.
+        width: usize,
+        /// How dark each pixel is, from 0 to 1, row after row from the top.
+        ink: Vec<f64>,
+    },
     /// A horizontal line across the panel.
     Level {
         /// Its ordinate.
@@ -141,6 +148,12 @@ impl Panel {
     pub fn with(mut self, label: impl Into<String>, color: Color, mark: Mark) -> Self {
         self.series.push(Series { label: label.into(), color, mark });
         self
+    }
+
+    /// A panel that is a picture; see [`Mark::Picture`].
+    pub fn picture(title: impl Into<String>, width: usize, ink: Vec<f64>) -> Self {
+        let panel = Panel::new(title, Axis::default(), Axis::default()).equal();
+        panel.with("", Color::Ink, Mark::Picture { width: width.max(1), ink })
     }
 
     /// Adds a line.
@@ -272,6 +285,10 @@ impl Figure {
                         }
                     }
                     Mark::Level { y, .. } => row(f64::NAN, *y, None, None),
+                    // Column, row, ink.
+                    Mark::Picture { width, ink } => ink.iter().enumerate().for_each(|(k, &v)| {
+                        row((k % width) as f64, (k / width) as f64, Some(v), None);
+                    }),
                 }
             }
         }

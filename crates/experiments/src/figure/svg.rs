@@ -112,6 +112,14 @@ struct Plot {
 fn draw(panel: &Panel, size: Size, out: &mut String) {
     let plot = layout(panel, size);
     let Plot { left, right, top, bottom, .. } = plot;
+    if let Some((width, ink, color)) = panel.series.iter().find_map(|series| match &series.mark {
+        Mark::Picture { width, ink } => Some((*width, ink, series.color)),
+        _ => None,
+    }) {
+        picture(width, ink, color.name(), size, out);
+        let _ = write!(out, "<text x=\"6\" y=\"13\">{}</text>", escape(&panel.title));
+        return;
+    }
     axes(panel, &plot, out);
     let clip = format!("c{:x}", fingerprint(panel));
     let _ = write!(
@@ -260,6 +268,8 @@ fn mark(series: &Series, plot: &Plot, out: &mut String) {
             let _ = write!(out, "<path class=\"b f-{color}\" opacity=\"0.2\" d=\"{path}z\"/>");
         }
         Mark::Labels { at } => words(at, plot, out),
+        // Drawn without a frame, before marks come to be placed in one.
+        Mark::Picture { .. } => {}
         Mark::Level { y, dash } => {
             let y = plot.y.pixel(*y);
             if y.is_finite() {
@@ -291,6 +301,39 @@ fn words(at: &[(f64, f64, String)], plot: &Plot, out: &mut String) {
         taken.push((left, left + width, y));
         let _ = write!(out, "<text class=\"w\" x=\"{left:.1}\" y=\"{:.1}\">{}</text>", y + 4.0, escape(word));
     }
+}
+
+/// Shades that are told apart.
+const SHADES: usize = 16;
+
+/// One path a shade, of the squares that have it; runs of one shade in a row are one rectangle.
+fn picture(width: usize, ink: &[f64], color: &str, size: Size, out: &mut String) {
+    let height = ink.len().div_ceil(width).max(1);
+    let (left, top) = (6.0, LINE + 4.0);
+    let side = ((size.width - 2.0 * left) / width as f64).min((size.height - top - 6.0) / height as f64);
+    let shade = |v: f64| (v.clamp(0.0, 1.0) * SHADES as f64).round() as usize;
+    let mut paths = vec![String::new(); SHADES + 1];
+    for (y, row) in ink.chunks(width).enumerate() {
+        let mut x = 0;
+        while x < row.len() {
+            let here = shade(row[x]);
+            let run = row[x..].iter().take_while(|v| shade(**v) == here).count();
+            if here > 0 {
+                let _ = write!(paths[here], "M{x} {y}h{run}v1h-{run}z");
+            }
+            x += run;
+        }
+    }
+    let _ = write!(
+        out,
+        "<g transform=\"translate({left:.1} {top:.1}) scale({side:.3})\" shape-rendering=\"crispEdges\">\
+         <path class=\"b f-{color}\" fill-opacity=\".04\" d=\"M0 0h{width}v{height}H0z\"/>"
+    );
+    for (shade, path) in paths.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
+        let opacity = shade as f64 / SHADES as f64;
+        let _ = write!(out, "<path class=\"b f-{color}\" fill-opacity=\"{opacity}\" d=\"{path}\"/>");
+    }
+    out.push_str("</g>");
 }
 
 /// The attributes in which a line differs from a solid one of usual width. A wide line lets what it lies under be seen.
@@ -409,6 +452,7 @@ fn swatch(series: &Series) -> String {
         ),
         Mark::Labels { .. } => String::new(),
         Mark::Band { .. } => format!("<path class=\"b f-{color}\" opacity=\"0.2\" d=\"M0 5V-5H24V5z\"/>"),
+        Mark::Picture { .. } => format!("<path class=\"b f-{color}\" d=\"M7 5V-5H17V5z\"/>"),
     }
 }
 
@@ -452,7 +496,7 @@ fn xs(panel: &Panel) -> impl Iterator<Item = f64> {
             Mark::Line { xy, .. } | Mark::Dots { xy, .. } => xy.iter().map(|p| p.0).collect(),
             Mark::Bars { edges, .. } => edges.clone(),
             Mark::Band { xyz } => xyz.iter().map(|p| p.0).collect(),
-            Mark::Labels { .. } | Mark::Level { .. } => Vec::new(),
+            Mark::Labels { .. } | Mark::Level { .. } | Mark::Picture { .. } => Vec::new(),
         }
     })
 }
@@ -465,6 +509,7 @@ fn ys(panel: &Panel) -> impl Iterator<Item = f64> {
             Mark::Band { xyz } => xyz.iter().flat_map(|p| [p.1, p.2]).collect(),
             Mark::Labels { .. } => Vec::new(),
             Mark::Level { y, .. } => vec![*y],
+            Mark::Picture { .. } => Vec::new(),
         }
     })
 }

@@ -1,11 +1,13 @@
 //! A map learned from a user's own data.
 
 use super::compare::shuffled;
+use super::given::{self, Given};
 use super::method::Choice;
+use super::neighbours::agreement;
 use super::pictures;
 use super::training::bounded_by_rows;
 use crate::context::{Budget, Context, Trained};
-use crate::data::{self, LIMIT, Options, write_npy};
+use crate::data::{self, LIMIT, NpyRows, Options, Table as Rows, column_names, write_npy};
 use crate::failure::{Failure, Result};
 use crate::figure::number;
 use crate::registry::Experiment;
@@ -15,11 +17,13 @@ use divergences::kernel::Gaussian;
 use divergences::quality::memorisation;
 use divergences::transport::{SlicedWasserstein, Wasserstein};
 use divergences::{Divergence, Mmd, Statistic};
+use measures::rand::RngExt;
 use measures::{Empirical, Points, Seed};
 use models::methods::statistics::median_distance;
-use models::{Data, Precision, Status};
+use models::{Precision, Source, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Learns a map from noise to the points of a file.
 pub struct Learn;
@@ -32,6 +36,13 @@ pub struct LearnConfig {
     pub data: Option<String>,
     /// How to read the file, where it leaves a choice.
     pub input: Options,
+    /// The column that holds the label of each row, 0, 1, …, by name or by number: the model then draws what is asked for.
+    pub label: Option<String>,
+    /// The columns that the others are to be drawn given: continuous conditions, by name or by number.
+    pub conditions: Vec<String>,
+    /// Whether rows of an .npy file are read when they are needed, so that it may be larger than memory; null does that for
+    /// files beyond 2 GiB of numbers.
+    pub stream: Option<bool>,
     /// Points drawn of a named set.
     #[schemars(range(min = 20))]
     pub n: usize,
@@ -66,6 +77,9 @@ impl Default for LearnConfig {
         LearnConfig {
             data: None,
             input: Options::default(),
+            label: None,
+            conditions: Vec::new(),
+            stream: None,
             n: 10_000,
             method: Choice::new("d2").expect("the default method exists"),
             steps: 3000,
@@ -105,29 +119,49 @@ impl Experiment for Learn {
         let missing = spec::Error::Missing { key: "data", example: "FILE" };
         let origin = config.data.clone().ok_or(missing)?;
         let seed = context.seed();
-        let table = data::load(&origin, &config.input, config.n, seed.named("data"))?;
-        let (train, test) = split(&origin, &table.points, config.test, seed.named("split"))?;
+        let Split { source, train, test, columns, given, held } = prepare(context, &config, &origin)?;
+        let rows = source.len().unwrap_or(train.len());
         let most = (LIMIT / 8) as usize / train.dim();
         if config.samples > most {
             let needs = format!("at most {most} in dimension {}", train.dim());
             return Err(spec::Error::value("samples", config.samples, needs).into());
         }
         let mut report = Report::new(format!(
-            "A map φ from noise to {origin}: {} rows to train on and {} held out, in dimension {}.",
-            train.len(),
+            "A map φ from noise to {origin}: {rows} rows to train on and {} held out, in dimension {}.",
             test.len(),
             train.dim()
         ));
         for key in bounded_by_rows(config.method.name()) {
-            if config.method.at_most(key, train.len()) {
-                report.note(format!(
-                    "method.{key} was lowered to {}, the rows there are to train on.",
-                    train.len()
-                ));
+            if config.method.at_most(key, rows) {
+                report.note(format!("method.{key} was lowered to {rows}, the rows there are to train on."));
             }
         }
-        let trained = fit(context, &config, &train)?;
-        let generated = trained.model.generate(config.samples.max(2), seed.named("samples"))?;
+        if rows > train.len() {
+            report.note(format!(
+                "Rows are read from the file when they are needed. Samples are judged beside {} of those trained on.",
+                train.len()
+            ));
+        }
+        let trained = fit(context, &config, &*source)?;
+        let n = config.samples.max(2);
+        let generated = match given.points() {
+            None => trained.model.generate(n, seed.named("samples"))?,
+            // What is asked for occurs as often as in the data.
+            Some(all) => {
+                let picked = with_replacement(n, all.len(), seed.named("conditions"));
+                let asked = all.select(&picked);
+                let generated = trained.model.generate_given(&asked, None, seed.named("samples"))?;
+                show_labels(
+                    &mut report,
+                    (&generated, &given.select(&picked)),
+                    (&train, &given),
+                    (&test, &held),
+                );
+                write_npy(&context.path("conditions.npy"), &asked)?;
+                report.artifact("conditions.npy", "what each point of samples.npy was drawn given, float64");
+                generated
+            }
+        };
         context.check_stop()?;
         judge(&mut report, &config, &generated, &train, &test, seed.named("judge"))?;
         context.check_stop()?;
@@ -136,7 +170,7 @@ impl Experiment for Learn {
         report.figure(pictures::clouds(
             "clouds",
             "Held-out data and samples",
-            &table.columns,
+            &columns,
             &[("held-out data", &test), ("samples", &generated)],
         ));
         let caption = "The loss as the method reports it, averaged over windows of steps.";
@@ -149,18 +183,109 @@ impl Experiment for Learn {
     }
 }
 
-/// Rows to train on and rows held out, drawn at random.
-fn split(origin: &str, points: &Points, test: f64, seed: Seed) -> Result<(Points, Points)> {
-    if points.len() < FEWEST {
-        let why = "to hold some out";
-        return Err(Failure::TooFewRows { what: origin.into(), got: points.len(), needed: FEWEST, why });
-    }
-    let order = shuffled(points.len(), seed);
-    let held = ((points.len() as f64 * test).round() as usize).clamp(2, points.len() / 2);
-    Ok((points.select(&order[held..]), points.select(&order[..held])))
+/// What is trained on, and what is held out.
+struct Split {
+    source: Box<dyn Source>,
+    /// Rows trained on: all, or some of very many.
+    train: Points,
+    test: Points,
+    columns: Vec<String>,
+    /// What comes with `train`, and with `test`.
+    given: Given,
+    held: Given,
 }
 
-fn fit(context: &Context<'_>, config: &LearnConfig, train: &Points) -> Result<Trained> {
+/// Reads the data and holds rows out.
+fn prepare(context: &Context<'_>, config: &LearnConfig, origin: &str) -> Result<Split> {
+    let seed = context.seed();
+    let conditional = config.label.is_some() || !config.conditions.is_empty();
+    if config.stream.unwrap_or_else(|| !conditional && is_large(Path::new(origin))) {
+        if conditional || config.input != Options::default() {
+            let why =
+                "stream: rows are read from the file whole; label, conditions and input need stream=false";
+            return Err(Failure::Usage(why.into()));
+        }
+        return streamed(config, origin, seed);
+    }
+    let table = data::load(origin, &config.input, config.n, seed.named("data"))?;
+    let (Rows { points, columns, .. }, all) =
+        given::part(table, config.label.as_deref(), &config.conditions)?;
+    let (first, last) = split(origin, points.len(), config.test, seed.named("split"))?;
+    let (train, test) = (points.select(&first), points.select(&last));
+    let (given, held) = (all.select(&first), all.select(&last));
+    Ok(Split { source: given.source(train.clone())?, train, test, columns, given, held })
+}
+
+/// More numbers than this, as double precision, are not read into memory unasked.
+const LARGE: u64 = 2 << 30;
+
+/// Whether the path is an .npy file with very many numbers. What is wrong with the file is told when it is read.
+fn is_large(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| about.len() > LARGE / 8)
+        && NpyRows::open(path)
+            .is_ok_and(|rows| (rows.len().unwrap_or(0) as u64).saturating_mul(8 * rows.dim() as u64) > LARGE)
+}
+
+fn streamed(config: &LearnConfig, origin: &str, seed: Seed) -> Result<Split> {
+    let mut source = NpyRows::open(Path::new(origin))?;
+    let rows = source.len().unwrap_or(0);
+    if rows < FEWEST {
+        let why = "to hold some out";
+        return Err(Failure::TooFewRows { what: origin.into(), got: rows, needed: FEWEST, why });
+    }
+    let held = ((rows as f64 * config.test).round() as usize).clamp(2, rows / 2).min(JUDGED);
+    let test = source.hold_out(held, seed.named("split"))?;
+    let train = source.batch(JUDGED.min(rows - held), &mut seed.named("overview").rng())?;
+    let columns = column_names(train.dim());
+    let (given, held) = (Given::Nothing, Given::Nothing);
+    Ok(Split { source: Box::new(source), train, test, columns, given, held })
+}
+
+/// Rows of a very large file that samples are judged by.
+const JUDGED: usize = 10_000;
+
+/// `n` numbers below `among`, each drawn by itself.
+fn with_replacement(n: usize, among: usize, seed: Seed) -> Vec<usize> {
+    let mut rng = seed.rng();
+    (0..n).map(|_| rng.random_range(0..among as u64) as usize).collect()
+}
+
+/// How often a sample looks like what was asked for: its nearest training row has its label.
+fn show_labels(
+    report: &mut Report,
+    (generated, asked): (&Points, &Given),
+    (train, known): (&Points, &Given),
+    (test, held): (&Points, &Given),
+) {
+    let (Given::Labels(asked), Given::Labels(known), Given::Labels(held)) = (asked, known, held) else {
+        return;
+    };
+    let rows = |labels: &[usize]| labels[..labels.len().min(COPIES)].to_vec();
+    let (train, known) = (head(train, MOST), &known[..known.len().min(MOST)]);
+    let ours = agreement(&head(generated, COPIES), &rows(asked), &train, known);
+    let real = agreement(&head(test, COPIES), &rows(held), &train, known);
+    let columns = ["rows", "nearest training row has their label"];
+    let mut table = Table::new("labels", "Labels by nearest neighbours", &columns);
+    table.push(vec!["samples".into(), ours.into()]);
+    table.push(vec!["held-out rows".into(), real.into()]);
+    report.table(table);
+    let name =
+        "share of samples whose nearest training row has the label asked for, over that of held-out rows";
+    report.claim(Claim::at_least(name, ours / real, 0.9));
+}
+
+/// Numbers of rows to train on and of rows held out, drawn at random.
+fn split(origin: &str, rows: usize, test: f64, seed: Seed) -> Result<(Vec<usize>, Vec<usize>)> {
+    if rows < FEWEST {
+        let why = "to hold some out";
+        return Err(Failure::TooFewRows { what: origin.into(), got: rows, needed: FEWEST, why });
+    }
+    let order = shuffled(rows, seed);
+    let held = ((rows as f64 * test).round() as usize).clamp(2, rows / 2);
+    Ok((order[held..].to_vec(), order[..held].to_vec()))
+}
+
+fn fit(context: &Context<'_>, config: &LearnConfig, target: &dyn Source) -> Result<Trained> {
     let budget = Budget {
         steps: config.steps,
         ema: config.ema,
@@ -169,9 +294,8 @@ fn fit(context: &Context<'_>, config: &LearnConfig, train: &Points) -> Result<Tr
         checkpoint_every: config.checkpoint_every,
         wall_seconds: config.wall_seconds,
     };
-    let target = Data::new(train.clone())?;
     let settings = context.train_config(&budget, context.seed_number());
-    context.train_by_name("train", config.method.method()?, config.method.settings(), settings, &target)
+    context.train_by_name("train", config.method.method()?, config.method.settings(), settings, target)
 }
 
 /// The distances between generated and held-out points, each beside its floor: the same between two independent parts of

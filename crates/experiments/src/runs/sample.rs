@@ -7,6 +7,8 @@ use crate::failure::{Failure, Result};
 use crate::registry::Experiment;
 use crate::report::{Report, Table};
 use crate::spec;
+use measures::Points;
+use models::Generator;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -35,6 +37,12 @@ pub struct SampleConfig {
     /// Points to draw.
     #[schemars(range(min = 1))]
     pub n: usize,
+    /// The label to draw, for a model that was trained with labels; null draws labels as often as the data had them.
+    pub class: Option<usize>,
+    /// The vector to draw points given, for a model that was trained with one.
+    pub given: Vec<f64>,
+    /// The factor of guidance toward the condition; null takes that of the model, 1 is none.
+    pub guidance: Option<f64>,
     /// The format of the file.
     pub format: Format,
     /// The file; null writes samples.npy or samples.csv beside the report. A file that is there is not overwritten.
@@ -43,7 +51,15 @@ pub struct SampleConfig {
 
 impl Default for SampleConfig {
     fn default() -> Self {
-        SampleConfig { model: None, n: 1000, format: Format::Npy, to: None }
+        SampleConfig {
+            model: None,
+            n: 1000,
+            class: None,
+            given: Vec::new(),
+            guidance: None,
+            format: Format::Npy,
+            to: None,
+        }
     }
 }
 
@@ -71,7 +87,11 @@ impl Experiment for Sample {
             return Err(Failure::Usage(format!("{}: is there already and is not overwritten", to.display())));
         }
         let started = Instant::now();
-        let points = model.generate(config.n, context.seed().named("samples"))?;
+        let seed = context.seed().named("samples");
+        let points = match conditions(config, &*model)? {
+            Some(given) => model.generate_given(&given, config.guidance, seed)?,
+            None => model.generate(config.n, seed)?,
+        };
         let seconds = started.elapsed().as_secs_f64();
         context.check_stop()?;
         let columns = column_names(points.dim());
@@ -95,5 +115,26 @@ impl Experiment for Sample {
         report.table(table);
         report.figure(pictures::clouds("samples", "Samples", &columns, &[("samples", &points)]));
         Ok(report)
+    }
+}
+
+/// What every point is drawn given; none draws as the model does by itself.
+fn conditions(config: &SampleConfig, model: &dyn Generator) -> Result<Option<Points>> {
+    let same = |row: &[f64]| Some(Points::from_fn(config.n, row.len(), |_, out| out.copy_from_slice(row)));
+    match (config.class, config.given.as_slice()) {
+        (None, []) if config.guidance.is_some() => {
+            let why = "guidance: toward what? set class=K, or given=[...] for a model trained with vectors";
+            Err(Failure::Usage(why.into()))
+        }
+        (None, []) => Ok(None),
+        (Some(_), [_, ..]) => Err(Failure::Usage("class and given: a model takes one or the other".into())),
+        (Some(_), []) if model.condition().is_some_and(|c| c.classes().is_none()) => {
+            Err(Failure::Usage("class: this model was trained with vectors; set given=[...]".into()))
+        }
+        (None, [_, ..]) if model.condition().is_some_and(|c| c.classes().is_some()) => {
+            Err(Failure::Usage("given: this model was trained with labels; set class=K".into()))
+        }
+        (Some(class), []) => Ok(same(&[class as f64])),
+        (None, given) => Ok(same(given)),
     }
 }

@@ -2,13 +2,15 @@
 
 use crate::bridge::regression;
 use crate::checkpoint::{self, Array, Content, Header, Record};
+use crate::condition::Condition;
 use crate::error::{Error, Result, check_range};
+use crate::generators::guide::{ConditionAbout, Guide};
 use crate::generators::{Generator, SamplerConfig, SolverConfig, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
-use crate::method::Setup;
+use crate::method::{Moment, Setup};
 use crate::methods::flow::latent::Latent;
 use crate::methods::flow::{PathConfig, Prediction, path};
-use crate::nets::{FieldConfig, FieldNet, Layout, Params};
+use crate::nets::{FieldConfig, FieldNet, Gradient, Layout, Params, Pass};
 use crate::persist::{Persist, Role, Visitor};
 use crate::rows::Rows;
 use crate::scaler::Scaler;
@@ -18,6 +20,7 @@ use flows::path::Schedule;
 use flows::{Clock, FieldError, State, VelocityField};
 use measures::{Map, Points, Sample, Seed};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::path::Path;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -33,6 +36,8 @@ pub struct FlowModel {
     about: FlowAbout,
     /// Network evaluations a sample costs, counted on a small sample where steps are adaptive.
     evaluations: u64,
+    /// What a conditional model is asked for at the moment.
+    asked: RefCell<Option<Guide>>,
 }
 
 /// What a model along a path is, besides its parameters.
@@ -62,6 +67,9 @@ pub struct FlowAbout {
     /// How generation goes along the path.
     #[serde(default)]
     pub sampler: SamplerConfig,
+    /// What the points were trained with, where they came with labels or vectors.
+    #[serde(default)]
+    pub condition: Option<ConditionAbout>,
 }
 
 impl FlowModel {
@@ -86,8 +94,10 @@ impl FlowModel {
             check_range("latent", amplitude, f64::MIN_POSITIVE.., "finite and positive")?;
         }
         about.solver.ode::<Rows>()?;
+        about.condition.as_ref().map_or(Ok(()), ConditionAbout::check)?;
         let schedule = about.path.schedule()?;
-        let model = FlowModel { net, params, denoiser, schedule, about, evaluations: 0 };
+        let asked = RefCell::new(None);
+        let model = FlowModel { net, params, denoiser, schedule, about, evaluations: 0, asked };
         model.check_sampler()?;
         Ok(model)
     }
@@ -119,7 +129,8 @@ impl FlowModel {
 
     /// The network's answer at the times `t` and the rows of `x` (n×d), within the graph of automatic differentiation.
     ///
-    /// Where the variance explodes the network sees x/√(1 + σ²), whose scale does not depend on the time.
+    /// Where the variance explodes the network sees x/√(1 + σ²), whose scale does not depend on the time. A conditional model
+    /// is told nothing, except while [`Generator::generate_given`] asks for something.
     ///
     /// # Errors
     /// libtorch refuses the memory.
@@ -150,6 +161,34 @@ impl FlowModel {
         }
     }
 
+    /// The value of [`FlowModel::residual`] for a network that is `told` of conditions; its gradient in the parameters is
+    /// written over `gradient`, unless the value is not finite.
+    ///
+    /// # Errors
+    /// libtorch refuses the shapes.
+    pub fn regress(
+        &self,
+        t: &[f64],
+        (x, told): (&Tensor, Option<&Tensor>),
+        answer: &Tensor,
+        pass: &mut Pass,
+        gradient: &mut Gradient,
+    ) -> Result<f64> {
+        let (times, x) = self.seen(t, x)?;
+        let sized = self.size(t)?.map(|size| answer / size);
+        let answer = sized.as_ref().unwrap_or(answer);
+        self.net.regress(&self.params, (&times, &x, told), answer, pass, gradient)
+    }
+
+    /// What the network is told in a step of training about points with these conditions.
+    ///
+    /// # Errors
+    /// libtorch refuses the memory.
+    pub(crate) fn lesson(&self, given: Option<&Points>, at: &Moment) -> Result<Option<Tensor>> {
+        let (Some(about), Some(given)) = (&self.about.condition, given) else { return Ok(None) };
+        about.lesson(given, &mut at.rng("hidden"), self.params.options()).map(Some)
+    }
+
     /// E[z | x], z the latent noise: the second network's answer.
     ///
     /// # Errors
@@ -166,19 +205,42 @@ impl FlowModel {
     }
 
     fn forward_with(&self, params: &Params, t: &[f64], x: &Tensor) -> Result<Tensor> {
+        let said = self.said(params, t, x)?;
+        Ok(match self.size(t)? {
+            Some(size) => said * size,
+            None => said,
+        })
+    }
+
+    /// The network's own answer: guided toward what is asked for at the moment, by a conditional model.
+    fn said(&self, params: &Params, t: &[f64], x: &Tensor) -> Result<Tensor> {
+        let (times, x) = self.seen(t, x)?;
+        let answer = |told: Option<&Tensor>| Ok(self.net.forward(params, &times, &x, told));
+        let Some(about) = &self.about.condition else { return answer(None) };
+        let nothing = || about.nothing(t.len(), self.params.options());
+        match &*self.asked.borrow() {
+            None => answer(Some(&nothing()?)),
+            Some(guide) => guide.follow(nothing, |told, twice| {
+                if twice {
+                    let (t, x) = (Tensor::f_cat(&[&times, &times], 0)?, Tensor::f_cat(&[&x, &x], 0)?);
+                    return Ok(self.net.forward(params, &t, &x, Some(told)));
+                }
+                answer(Some(told))
+            }),
+        }
+    }
+
+    /// Times (n×1) and points as the network sees them.
+    fn seen(&self, t: &[f64], x: &Tensor) -> Result<(Tensor, Tensor)> {
         let (kind, device) = self.params.options();
         let column = |values: Vec<f64>| to_tensor(&Points::from_line(values), kind, device);
         let times = column(t.to_vec())?;
         if let PathConfig::VarianceExploding { .. } = self.about.path {
             let scale =
                 column(t.iter().map(|&t| (1.0 + self.schedule.variance(t)).sqrt().recip()).collect())?;
-            let said = self.net.forward(params, &times, &(x * scale), None);
-            return Ok(match self.size(t)? {
-                Some(size) => said * size,
-                None => said,
-            });
+            return Ok((times, x * scale));
         }
-        Ok(self.net.forward(params, &times, x, None))
+        Ok((times, x.shallow_clone()))
     }
 
     /// The times of noise and data, less what is cut off.
@@ -295,6 +357,29 @@ impl FlowModel {
         Ok(self.about.scaler.restore(self.sampled(&z, seed)?))
     }
 
+    /// Points of one block, in the coordinates of the data.
+    fn made(&self, rows: usize, seed: Seed) -> Result<Points> {
+        Ok(self.about.scaler.restore(self.sampled(&self.noise(rows, seed), seed)?))
+    }
+
+    /// Points told nothing, which is all there is to tell where there are no conditions.
+    fn generate_freely(&self, n: usize, seed: Seed) -> Result<Points> {
+        self.check_free()?;
+        in_blocks(n, self.dim(), seed, |rows, seed| self.made(rows, seed))
+    }
+
+    /// Refuses to do without a condition what was never learned so.
+    pub(crate) fn check_free(&self) -> Result<()> {
+        match &self.about.condition {
+            Some(about) if about.guidance.hidden == 0.0 => {
+                let why =
+                    "this model never learned to go without its condition (guidance.hidden = 0): ask for one";
+                Err(Error::Undefined { what: "generation without a condition", why })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Noise as the path has it at its first time.
     fn noise(&self, n: usize, seed: Seed) -> Points {
         let mut z = standard(self.dim(), n, seed);
@@ -307,13 +392,30 @@ impl FlowModel {
     }
 }
 
+/// What is asked for while this lives, also when something goes wrong meanwhile.
+struct Asked<'a>(&'a RefCell<Option<Guide>>);
+
+impl<'a> Asked<'a> {
+    fn new(place: &'a RefCell<Option<Guide>>, guide: Guide) -> Self {
+        place.replace(Some(guide));
+        Asked(place)
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.replace(None);
+    }
+}
+
 fn standard(dim: usize, n: usize, seed: Seed) -> Points {
     measures::zoo::Gaussian::standard(dim).sample(n, &mut seed.rng())
 }
 
 fn network(about: &FlowAbout) -> Result<(FieldNet, Layout)> {
     let (mut layout, d) = (Layout::default(), about.scaler.dim());
-    let net = FieldNet::new(&about.net, d, 0, d, &mut layout)?;
+    let told = about.condition.as_ref().map_or(0, |about| about.condition.encoded_dim());
+    let net = FieldNet::new(&about.net, d, told, d, &mut layout)?;
     Ok((net, layout))
 }
 
@@ -381,12 +483,41 @@ impl Generator for FlowModel {
             let why = "this model starts from data, not from noise: give starting points to its map";
             return Err(Error::Undefined { what: "generate", why });
         }
-        in_blocks(n, self.dim(), seed, |rows, seed| {
-            Ok(self.about.scaler.restore(self.sampled(&self.noise(rows, seed), seed)?))
+        if let Some(about) = &self.about.condition {
+            // The whole law is that of points given labels, with labels as often as the data had them.
+            return match about.draw(n, seed.named("labels")) {
+                Some(labels) => self.generate_given(&labels, None, seed),
+                None => self.generate_freely(n, seed),
+            };
+        }
+        self.generate_freely(n, seed)
+    }
+
+    fn condition(&self) -> Option<&Condition> {
+        self.about.condition.as_ref().map(|about| &about.condition)
+    }
+
+    fn generate_given(&self, given: &Points, guidance: Option<f64>, seed: Seed) -> Result<Points> {
+        let Some(about) = &self.about.condition else {
+            let why = "this model was trained without labels or conditions";
+            return Err(Error::Undefined { what: "generation given a condition", why });
+        };
+        // Refused before anything is generated, wherever it stands.
+        about.guide(given, guidance, self.params.options())?;
+        let mut start = 0;
+        in_blocks(given.len(), self.dim(), seed, |rows, seed| {
+            let block: Vec<usize> = (start..start + rows).collect();
+            start += rows;
+            let guide = about.guide(&given.select(&block), guidance, self.params.options())?;
+            let asked = Asked::new(&self.asked, guide);
+            let points = self.made(rows, seed);
+            drop(asked);
+            points
         })
     }
 
     fn log_density(&self, x: &Points) -> Result<Vec<f64>> {
+        self.check_free()?;
         if let SamplerConfig::Jumps { .. } = self.about.sampler {
             let why = "a model distilled to a few jumps generates but has no tractable density";
             return Err(Error::Undefined { what: "log_density", why });
@@ -395,7 +526,7 @@ impl Generator for FlowModel {
     }
 
     fn map(&self) -> Option<&dyn Map> {
-        Some(self)
+        self.check_free().is_ok().then_some(self as &dyn Map)
     }
 
     fn to_file(&self) -> Result<(Header, Record)> {

@@ -5,6 +5,7 @@ mod decoder;
 mod denoised;
 mod energy;
 mod flow;
+mod guide;
 mod leap;
 mod likelihood;
 mod normalising;
@@ -18,6 +19,7 @@ pub use denoised::Denoised;
 pub(crate) use denoised::DenoisedAbout;
 pub use energy::{ChainConfig, EnergyAbout, EnergyModel};
 pub use flow::{FlowAbout, FlowModel};
+pub use guide::{ConditionAbout, GuidanceConfig};
 pub use leap::{Leap, LeapAbout, LeapModel};
 pub(crate) use leap::{boundary, noise_at, part_at};
 pub(crate) use likelihood::Divergence;
@@ -27,6 +29,7 @@ pub use sampler::{ExponentialRule, SamplerConfig, SdeRule};
 pub use solver::{Rule, SolverConfig};
 
 use crate::checkpoint::{self, Array, Content, Header, Record};
+use crate::condition::Condition;
 use crate::error::{Error, Result};
 use crate::nets::{Layout, Params};
 use measures::{Map, Points, Seed};
@@ -49,6 +52,24 @@ pub trait Generator: Send {
     /// # Errors
     /// libtorch refuses, or the model produces NaN or infinities.
     fn generate(&self, n: usize, seed: Seed) -> Result<Points>;
+
+    /// What it can be asked for, for models trained with a label or a vector a point.
+    fn condition(&self) -> Option<&Condition> {
+        None
+    }
+
+    /// One point for every row of `given`, each drawn given that row; `guidance` (the model's own when absent) is the factor
+    /// by which the condition counts, 1 being the conditional law itself. The same seed begins with the same noise, whatever
+    /// is asked for.
+    ///
+    /// # Errors
+    /// The model takes no condition (the default), or none like this: a label it does not know, a vector of another
+    /// dimension; the guidance is negative.
+    fn generate_given(&self, given: &Points, guidance: Option<f64>, seed: Seed) -> Result<Points> {
+        let _ = (given, guidance, seed);
+        let why = "this model was trained without labels or conditions";
+        Err(Error::Undefined { what: "generation given a condition", why })
+    }
 
     /// log p(xᵢ) for every row, in nats and in the coordinates of the data, for models that have a density.
     ///

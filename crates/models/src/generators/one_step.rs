@@ -6,7 +6,7 @@ use crate::generators::cells::{self, Cells};
 use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
-use crate::nets::{Init, Layout, Mlp, MlpConfig, Params};
+use crate::nets::{Gradient, Init, Layout, Mlp, MlpConfig, Params, Pass};
 use crate::noise::{Law, Noise};
 use crate::persist::{Persist, Role, Visitor};
 use crate::scaler::Scaler;
@@ -183,6 +183,28 @@ impl OneStep {
             None => self.net.forward(&self.params, z),
             Some(cut) => cut.forward(&self.net, &self.params, z),
         }
+    }
+
+    /// Whether the map is its network alone, without cells, so that [`OneStep::push`] and [`OneStep::pull`] know it.
+    pub fn is_plain(&self) -> bool {
+        self.cut.is_none()
+    }
+
+    /// φ(z) of a plain map in standard coordinates without a graph; `pass` remembers what [`OneStep::pull`] needs.
+    ///
+    /// # Errors
+    /// libtorch refuses the shapes.
+    pub fn push(&self, z: &Tensor, pass: &mut Pass) -> Result<Tensor> {
+        pass.forward(&self.net, &self.params, z)
+    }
+
+    /// The gradient of a loss in the parameters, written over `gradient`, from its gradient in the points that
+    /// [`OneStep::push`] made last with this `pass`.
+    ///
+    /// # Errors
+    /// libtorch refuses the shapes.
+    pub fn pull(&self, d_points: &Tensor, pass: &mut Pass, gradient: &mut Gradient) -> Result<()> {
+        pass.backward(&self.net, &self.params, d_points, gradient, false)
     }
 
     /// The noise ν.

@@ -1,8 +1,12 @@
 //! The non-linearities between layers.
 
+use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
+
+/// λ and α of `selu` (arXiv 1706.02515).
+const SELU: (f64, f64) = (1.050_700_987_355_480_5, 1.673_263_242_354_377_2);
 
 /// The non-linearity between layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +46,41 @@ impl Activation {
             Activation::Elu => x.elu(),
             Activation::Softplus => x.softplus(),
         }
+    }
+
+    /// The activation of `z`, written into `out`; nothing is recorded.
+    pub(super) fn apply_out(self, z: &Tensor, out: &Tensor) -> Result<()> {
+        let _ = match self {
+            Activation::Relu => z.f_relu_out(out)?,
+            // max(z, z/5) is z times the derivative of the leaky rectifier at z.
+            Activation::LeakyRelu => z.f_leaky_relu_backward_grad_input(out, z, 0.2, false)?,
+            Activation::Silu => z.f_silu_out(out)?,
+            Activation::Gelu => z.f_gelu_out(out, "none")?,
+            Activation::Tanh => z.f_tanh_out(out)?,
+            Activation::Elu => z.f_elu_out(out)?,
+            Activation::Softplus => z.f_softplus_out(out)?,
+            Activation::Selu => {
+                // There is no form of it that writes into a buffer.
+                out.shallow_clone().f_copy_(&z.f_selu()?)?;
+                out.shallow_clone()
+            }
+        };
+        Ok(())
+    }
+
+    /// The slope `d` in a(z) times a′(z), written into `out`; `a` is a(z).
+    pub(super) fn pull_out(self, d: &Tensor, z: &Tensor, a: &Tensor, out: &Tensor) -> Result<()> {
+        let _ = match self {
+            Activation::Relu => z.f_threshold_backward_grad_input(out, d, 0.0)?,
+            Activation::LeakyRelu => z.f_leaky_relu_backward_grad_input(out, d, 0.2, false)?,
+            Activation::Silu => z.f_silu_backward_grad_input(out, d)?,
+            Activation::Gelu => z.f_gelu_backward_grad_input(out, d, "none")?,
+            Activation::Tanh => Tensor::f_tanh_backward_grad_input(out, d, a)?,
+            Activation::Selu => Tensor::f_elu_backward_grad_input(out, d, SELU.1, SELU.0, 1.0, false, z)?,
+            Activation::Elu => Tensor::f_elu_backward_grad_input(out, d, 1.0, 1.0, 1.0, false, z)?,
+            Activation::Softplus => z.f_softplus_backward_grad_input(out, d, 1.0, 20.0)?,
+        };
+        Ok(())
     }
 
     /// The gain by which the standard deviation of weights is raised to keep the variance of signals, as PyTorch's

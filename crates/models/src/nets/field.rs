@@ -1,12 +1,14 @@
 //! Networks of a point and a time: velocities, scores, denoisers.
 
+use crate::bridge::regression;
 use crate::error::{Error, Result, check_count};
 use crate::nets::mlp::first_values;
-use crate::nets::{Activation, InitScheme, Layout, Mlp, MlpConfig, Params};
+use crate::nets::{Activation, Gradient, InitScheme, Layout, Mlp, MlpConfig, Params, Pass, Unet, UnetConfig};
+use crate::tensor::scalar;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
-use tch::Tensor;
+use tch::{Tensor, no_grad_guard};
 
 /// How the layers are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +19,8 @@ pub enum Architecture {
     Mlp,
     /// Residual blocks, into each of which an embedding of the time is added; all widths must be the same.
     Residual,
+    /// A convolutional U-Net for images, as the section `unet` has it; `widths` and `init` do not count.
+    Unet,
 }
 
 /// A network of a point and a time, and possibly a condition.
@@ -35,6 +39,8 @@ pub struct FieldConfig {
     pub last_scale: f64,
     /// The network sees t, and sin πkt and cos πkt for k up to this number.
     pub time_features: usize,
+    /// The U-Net, where the architecture is one.
+    pub unet: UnetConfig,
 }
 
 impl Default for FieldConfig {
@@ -46,6 +52,7 @@ impl Default for FieldConfig {
             init: InitScheme::default(),
             last_scale: 1.0,
             time_features: 4,
+            unet: UnetConfig::default(),
         }
     }
 }
@@ -62,6 +69,7 @@ pub struct FieldNet {
 #[derive(Debug, Clone)]
 enum Body {
     Mlp(Mlp),
+    Unet(Unet),
     Residual {
         activation: Activation,
         enter: (usize, usize),
@@ -75,7 +83,7 @@ impl FieldNet {
     /// A network from points of ℝ^`dim_in` and conditions of ℝ^`condition` to ℝ^`dim_out`.
     ///
     /// # Errors
-    /// A dimension or a width is zero, or residual blocks have different widths.
+    /// A dimension or a width is zero, residual blocks have different widths, or the points are no images of a U-Net.
     pub fn new(
         config: &FieldConfig,
         dim_in: usize,
@@ -96,6 +104,10 @@ impl FieldNet {
         let body = match config.architecture {
             Architecture::Mlp => Body::Mlp(Mlp::new(&mlp, dim_in + context, dim_out, layout)?),
             Architecture::Residual => residual(&mlp, dim_in, context, dim_out, layout)?,
+            Architecture::Unet => {
+                let how = (config.activation, config.last_scale);
+                Body::Unet(Unet::new(&config.unet, how, (dim_in, context, dim_out), layout)?)
+            }
         };
         Ok(FieldNet { dim_in, condition, features: config.time_features, body })
     }
@@ -115,18 +127,10 @@ impl FieldNet {
     /// # Panics
     /// When libtorch refuses the shapes; training and generation run under [`guard`](crate::guard).
     pub fn forward(&self, params: &Params, t: &Tensor, x: &Tensor, c: Option<&Tensor>) -> Tensor {
-        let mut context = vec![t.shallow_clone()];
-        if self.features > 0 {
-            let frequencies: Vec<f64> = (1..=self.features).map(|k| PI * k as f64).collect();
-            let angles = t * Tensor::from_slice(&frequencies).to_kind(t.kind()).to_device(t.device());
-            context.extend([angles.sin(), angles.cos()]);
-        }
-        context.extend(c.map(Tensor::shallow_clone));
+        let context = self.context(t, c);
         match &self.body {
-            Body::Mlp(mlp) => {
-                context.insert(0, x.shallow_clone());
-                mlp.forward(params, &Tensor::cat(&context, 1))
-            }
+            Body::Mlp(mlp) => mlp.forward(params, &FieldNet::join(x, context)),
+            Body::Unet(unet) => unet.forward(params, x, &Tensor::cat(&context, 1)),
             Body::Residual { activation, enter, embed, blocks, leave } => {
                 let linear = |x: &Tensor, (w, b): (usize, usize)| params.leaf(b).addmm(x, params.leaf(w));
                 let embedding = activation.apply(linear(&Tensor::cat(&context, 1), *embed));
@@ -139,6 +143,62 @@ impl FieldNet {
                 linear(&activation.apply(h), *leave)
             }
         }
+    }
+
+    /// t, sin πkt and cos πkt, and the condition.
+    fn context(&self, t: &Tensor, c: Option<&Tensor>) -> Vec<Tensor> {
+        let mut context = vec![t.shallow_clone()];
+        if self.features > 0 {
+            let frequencies: Vec<f64> = (1..=self.features).map(|k| PI * k as f64).collect();
+            let angles = t * Tensor::from_slice(&frequencies).to_kind(t.kind()).to_device(t.device());
+            context.extend([angles.sin(), angles.cos()]);
+        }
+        context.extend(c.map(Tensor::shallow_clone));
+        context
+    }
+
+    fn join(x: &Tensor, mut context: Vec<Tensor>) -> Tensor {
+        context.insert(0, x.shallow_clone());
+        Tensor::cat(&context, 1)
+    }
+
+    /// n⁻¹ Σᵢ ‖f(tᵢ, xᵢ, cᵢ) − yᵢ‖² with its gradient in the parameters, which is written over `gradient`: by a pass without
+    /// a graph where the network is a perceptron, by automatic differentiation otherwise. Nothing is written when the value
+    /// is not finite.
+    ///
+    /// # Errors
+    /// libtorch refuses the shapes.
+    pub fn regress(
+        &self,
+        params: &Params,
+        (t, x, c): (&Tensor, &Tensor, Option<&Tensor>),
+        y: &Tensor,
+        pass: &mut Pass,
+        gradient: &mut Gradient,
+    ) -> Result<f64> {
+        let Body::Mlp(mlp) = &self.body else {
+            let loss = regression(&self.forward(params, t, x, c), y)?;
+            let value = scalar(&loss)?;
+            if value.is_finite() {
+                gradient.take(&params.gradient(&loss, false)?)?;
+            }
+            return Ok(value);
+        };
+        let _guard = no_grad_guard();
+        let said = pass.forward(mlp, params, &FieldNet::join(x, self.context(t, c)))?;
+        if said.size() != y.size() {
+            let expected = format!("{:?}", said.size());
+            return Err(Error::Shape { what: "regression", expected, got: y.size() });
+        }
+        let n = y.size()[0].max(1) as f64;
+        let mut gap = said.f_sub(y)?;
+        let flat = gap.f_view([-1])?;
+        let value = scalar(&flat.f_dot(&flat)?)? / n;
+        if value.is_finite() {
+            let _ = gap.f_mul_scalar_(2.0 / n)?;
+            pass.backward(mlp, params, &gap, gradient, false)?;
+        }
+        Ok(value)
     }
 }
 
@@ -214,6 +274,32 @@ mod tests {
                 }
             }
         }
+        refuses_other_widths();
+    }
+
+    #[test]
+    fn regressions_have_the_gradient_of_automatic_differentiation() {
+        for architecture in [Architecture::Mlp, Architecture::Residual] {
+            let config = FieldConfig { architecture, widths: vec![6, 6], ..FieldConfig::default() };
+            let mut layout = Layout::default();
+            let net = FieldNet::new(&config, 2, 1, 2, &mut layout).unwrap();
+            let params = Params::init(layout, Seed::new(4), Kind::Double, Device::Cpu).unwrap();
+            let v = Tensor::from_slice(&[0.3, 0.5, -1.0, 0.8, 1.0, 2.0, 0.9, -0.5, 1.5, 0.1, -2.0, 0.0])
+                .view([2, 6]);
+            let part = |start, len| v.narrow(1, start, len);
+            let (t, x, c, y) = (part(0, 1), part(1, 2), part(3, 1), part(4, 2));
+            let loss = regression(&net.forward(&params, &t, &x, Some(&c)), &y).unwrap();
+            let expected = values(&params.gradient(&loss, true).unwrap()).unwrap();
+            let (mut pass, mut gradient) = (Pass::default(), Gradient::zeros(&params).unwrap());
+            let value = net.regress(&params, (&t, &x, Some(&c)), &y, &mut pass, &mut gradient).unwrap();
+            assert!((value - scalar(&loss).unwrap()).abs() < 1e-14);
+            let found = values(gradient.flat()).unwrap();
+            assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-13), "{architecture:?}");
+            assert!(net.regress(&params, (&t, &x, Some(&c)), &c, &mut pass, &mut gradient).is_err());
+        }
+    }
+
+    fn refuses_other_widths() {
         let bad = FieldConfig {
             architecture: Architecture::Residual,
             widths: vec![6, 5],

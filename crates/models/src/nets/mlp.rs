@@ -105,11 +105,11 @@ impl Default for MlpConfig {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Mlp {
-    config: MlpConfig,
+    pub(super) config: MlpConfig,
     dim_in: usize,
     dim_out: usize,
     /// Indices of weight and bias in the layout.
-    layers: Vec<(usize, usize)>,
+    pub(super) layers: Vec<(usize, usize)>,
 }
 
 impl Mlp {
@@ -185,6 +185,11 @@ impl Mlp {
             Skip::None => out,
             Skip::Identity => out + self.embed(x),
         };
+        self.finish(out, params)
+    }
+
+    /// The output transform.
+    pub(super) fn finish(&self, out: Tensor, params: &Params) -> Tensor {
         match &self.config.output {
             Output::Identity {} => out,
             Output::Sigmoid {} => out.sigmoid(),
@@ -197,7 +202,8 @@ impl Mlp {
         }
     }
 
-    fn embed(&self, x: &Tensor) -> Tensor {
+    /// The input, padded with zeros or cut to the output's dimension.
+    pub(super) fn embed(&self, x: &Tensor) -> Tensor {
         if self.dim_in >= self.dim_out {
             return x.narrow(1, 0, self.dim_out as i64);
         }

@@ -6,9 +6,13 @@ mod bijection;
 mod field;
 mod mlp;
 mod params;
+mod pass;
+mod unet;
 
 pub use activation::Activation;
 pub use bijection::{Bijection, BijectionConfig, Conditioning, Transformer};
 pub use field::{Architecture, FieldConfig, FieldNet};
 pub use mlp::{InitScheme, Mlp, MlpConfig, Output, Skip};
 pub use params::{Init, Layout, Params};
+pub use pass::{Gradient, Pass};
+pub use unet::{Unet, UnetConfig};

@@ -158,6 +158,7 @@ mod tests {
             threads: 1,
             peers: vec![],
             skip: vec![],
+            dtype: "f64".into(),
             goal: None,
             tried: None,
             limit,

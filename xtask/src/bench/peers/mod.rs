@@ -140,7 +140,7 @@ fn compare(row: &Row, effort: Effort, python: &Path, ours: &Ours, places: &Place
     eprintln!("{}, n = {}, d = {}, {} thread(s)", row.task, effort.n, row.d, row.threads);
     let contender = Contender { row, effort, inputs: &places.inputs, scratch: &places.work };
     contender.write_inputs(python, &places.scripts.join(&row.inputs))?;
-    let own = contender.run(ours.path(&row.ours)?, &[], "ours", "f64");
+    let own = contender.run(ours.path(&row.ours)?, &[], "ours", &row.dtype);
     eprintln!("  {:28} {}", "ours", own.show());
     let mut outcomes = Vec::new();
     for peer in &row.peers {
@@ -149,14 +149,15 @@ fn compare(row: &Row, effort: Effort, python: &Path, ours: &Ours, places: &Place
         eprintln!("  {:28} {}", format!("{} {}", peer.name, peer.dtype), outcome.show());
         outcomes.push((peer.name.as_str(), peer.dtype.as_str(), outcome));
     }
-    let skipped = row.skip.iter().map(|(name, why)| (name.as_str(), "f64", Outcome::skipped(why)));
+    let skipped =
+        row.skip.iter().map(|(name, why)| (name.as_str(), row.dtype.as_str(), Outcome::skipped(why)));
     outcomes.extend(skipped);
     Ok(page::results(row, effort.n, &own, &outcomes))
 }
 
 /// A row without numbers, to be filled in.
 fn blank(row: &Row, n: usize) -> Value {
-    json!({"task": row.task, "n": n, "d": row.d, "dtype": "f64", "threads": row.threads})
+    json!({"task": row.task, "n": n, "d": row.d, "dtype": row.dtype, "threads": row.threads})
 }
 
 #[cfg(test)]

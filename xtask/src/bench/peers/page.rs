@@ -11,7 +11,7 @@ use super::blank;
 use super::contender::Outcome;
 use super::plan::{Plan, Row};
 
-/// One row a peer, or one without a peer. `best` marks the fastest in double precision.
+/// One row a peer, or one without a peer. `best` marks the fastest in the precision of the row.
 pub(super) fn results(row: &Row, n: usize, ours: &Outcome, peers: &[(&str, &str, Outcome)]) -> Vec<Value> {
     let start = || {
         let mut out = blank(row, n);
@@ -33,7 +33,7 @@ pub(super) fn results(row: &Row, n: usize, ours: &Outcome, peers: &[(&str, &str,
     };
     let fastest = peers
         .iter()
-        .filter(|(_, dtype, _)| *dtype == "f64")
+        .filter(|(_, dtype, _)| *dtype == row.dtype)
         .filter_map(|(name, _, found)| Some((*name, found.number("seconds")?)))
         .min_by(|a, b| a.1.total_cmp(&b.1));
     let mut rows: Vec<Value> = peers
@@ -50,7 +50,7 @@ pub(super) fn results(row: &Row, n: usize, ours: &Outcome, peers: &[(&str, &str,
             out["peer_marginal_error"] = json!(found.number("l1"));
             out["ratio"] = json!(mine.zip(theirs).map(|(mine, theirs)| mine / theirs));
             out["digits"] = json!(ours.number("value").zip(found.number("value")).map(digits));
-            out["best"] = json!(*dtype == "f64" && fastest.is_some_and(|(best, _)| best == *name));
+            out["best"] = json!(*dtype == row.dtype && fastest.is_some_and(|(best, _)| best == *name));
             out["note"] = json!(found.why);
             out
         })
@@ -116,7 +116,7 @@ fn save(path: &Path, text: &str) -> Result<()> {
 fn page(plan: &Plan, circumstances: &Value, rows: &[Value]) -> String {
     let mut out = String::from("# Speed and memory beside the best peers\n\n");
     out += &introduction(circumstances);
-    out += "\n## Ours and the best peer in double precision\n\n\
+    out += "\n## Ours and the best peer in the same precision\n\n\
             | task | n | d | threads | ours | goal | best peer | its time | ours/peer | our memory | its memory | same digits |\n\
             |---|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|\n";
     for row in rows.iter().filter(|row| row["best"] == true) {

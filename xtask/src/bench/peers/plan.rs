@@ -30,6 +30,8 @@ pub(super) struct Row {
     pub(super) peers: Vec<Peer>,
     /// Peers that are not run at this size, with the reason.
     pub(super) skip: Vec<(String, String)>,
+    /// The precision of ours, and of peers that name none.
+    pub(super) dtype: String,
     /// Our own aim, in seconds.
     pub(super) goal: Option<f64>,
     /// Why it is missed, and what was tried.
@@ -87,9 +89,9 @@ impl Plan {
 
 impl Row {
     fn parse(row: &Value) -> Result<Self> {
-        const KEYS: [&str; 12] = [
-            "task", "script", "inputs", "ours", "n", "d", "threads", "peers", "skip", "goal", "tried",
-            "limit",
+        const KEYS: [&str; 13] = [
+            "task", "script", "inputs", "ours", "n", "d", "threads", "peers", "skip", "dtype", "goal",
+            "tried", "limit",
         ];
         for key in row.as_object().context("not an object")?.keys() {
             ensure!(KEYS.contains(&key.as_str()), "unknown key `{key}`");
@@ -102,8 +104,10 @@ impl Row {
         let whole = |key: &str| {
             row[key].as_u64().map(|v| v as usize).with_context(|| format!("`{key}` is no whole number"))
         };
+        let dtype = text("dtype", Some("f64"))?;
         let peers = row["peers"].as_array().context("`peers` is no list")?.iter();
-        let peers = peers.map(|peer| peer.as_str().map(Peer::parse).context("a peer is no text"));
+        let peers = peers
+            .map(|peer| peer.as_str().map(|text| Peer::parse(text, &dtype)).context("a peer is no text"));
         let skip = row["skip"].as_object().into_iter().flatten();
         Ok(Row {
             task: text("task", None)?,
@@ -115,6 +119,7 @@ impl Row {
             threads: whole("threads")?,
             peers: peers.collect::<Result<_>>()?,
             skip: skip.map(|(name, why)| (name.clone(), why.as_str().unwrap_or_default().into())).collect(),
+            dtype: dtype.clone(),
             goal: row["goal"].as_f64(),
             tried: row["tried"].as_str().map(str::to_owned),
             limit: row["limit"].as_u64().unwrap_or(60),
@@ -123,9 +128,9 @@ impl Row {
 }
 
 impl Peer {
-    /// `name` in double precision, or `name:f32`.
-    fn parse(text: &str) -> Self {
-        let (name, dtype) = text.split_once(':').unwrap_or((text, "f64"));
+    /// `name` in the precision of the row, or `name:f32`.
+    fn parse(text: &str, usual: &str) -> Self {
+        let (name, dtype) = text.split_once(':').unwrap_or((text, usual));
         Peer { name: name.into(), dtype: dtype.into() }
     }
 }
@@ -161,6 +166,9 @@ mod tests {
         let row = plan(good).unwrap().rows.remove(0);
         assert_eq!((row.inputs.as_str(), row.ours.as_str(), row.limit), ("inputs.py", "peers", 60));
         assert_eq!(row.peers[1], Peer { name: "y".into(), dtype: "f32".into() });
+        assert_eq!((row.dtype.as_str(), row.peers[0].dtype.as_str()), ("f64", "f64"));
+        let single = plan(&good.replace("\"n\"", "\"dtype\": \"f32\", \"n\"")).unwrap().rows.remove(0);
+        assert_eq!((single.dtype.as_str(), single.peers[0].dtype.as_str()), ("f32", "f32"));
         assert!(plan(&good.replace("\"a\"", "\"b\"")).unwrap_err().contains("b is not described"));
         assert!(plan(&good.replace("\"n\"", "\"m\"")).unwrap_err().contains("unknown key `m`"));
         assert!(plan(&good.replace('5', "\"5\"")).unwrap_err().contains("`n` is no whole number"));

@@ -112,6 +112,7 @@ impl Method for Cnf {
             start: None,
             latent: None,
             sampler: SamplerConfig::default(),
+            condition: None,
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;

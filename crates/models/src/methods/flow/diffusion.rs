@@ -1,17 +1,19 @@
 //! Diffusion models: undo noise, step by step.
 
 use crate::error::{Result, check_count};
-use crate::generators::{FlowAbout, FlowModel, Generator, SamplerConfig, SolverConfig};
+use crate::generators::{
+    ConditionAbout, FlowAbout, FlowModel, Generator, GuidanceConfig, SamplerConfig, SolverConfig,
+};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::path::{Coefficients, check_cut};
 use crate::methods::flow::{PathConfig, Prediction};
-use crate::nets::FieldConfig;
+use crate::nets::{FieldConfig, Pass};
 use crate::noise::{Law, Noise};
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::Source;
-use crate::tensor::{scalar, to_tensor};
+use crate::tensor::to_tensor;
 use measures::Sample;
 use measures::rand::RngExt;
 use schemars::JsonSchema;
@@ -42,6 +44,8 @@ pub struct DiffusionConfig {
     pub cut: f64,
     /// Whether the network works on data scaled to mean 0 and variance 1 in every coordinate.
     pub standardise: bool,
+    /// How labels or vectors that come with the points are learned; without effect where none do.
+    pub guidance: GuidanceConfig,
     /// How generation follows the probability flow.
     pub solver: SolverConfig,
     /// How noise becomes data: along the probability flow by `solver`, by an exponential integrator, or along the reverse
@@ -59,6 +63,7 @@ impl Default for DiffusionConfig {
             prediction: Prediction::Noise,
             cut: 1e-3,
             standardise: true,
+            guidance: GuidanceConfig::default(),
             solver: SolverConfig::default(),
             sampler: SamplerConfig::default(),
         }
@@ -69,12 +74,14 @@ impl Default for DiffusionConfig {
 pub struct DiffusionState {
     model: FlowModel,
     adam: Adam,
+    pass: Pass,
 }
 
 impl Method for Diffusion {
     const NAME: &'static str = "diffusion";
     const ABOUT: &'static str =
         "denoising diffusion, variance preserving or exploding (arXiv 2006.11239, 2011.13456)";
+    const CONDITIONAL: bool = true;
     type Config = DiffusionConfig;
     type State = DiffusionState;
 
@@ -93,18 +100,21 @@ impl Method for Diffusion {
             start: None,
             latent: None,
             sampler: c.sampler,
+            condition: ConditionAbout::of(target.condition(), c.guidance)?,
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;
         // Coefficients that the settings make infinite are refused before training, not in the middle of generation.
         let (low, high) = model.span();
         Coefficients::at(model.schedule(), &[low, high], setup.kind, setup.device)?.check(c.prediction)?;
-        Ok(DiffusionState { model, adam })
+        Ok(DiffusionState { model, adam, pass: Pass::default() })
     }
 
     fn step(c: &DiffusionConfig, s: &mut DiffusionState, target: &dyn Source, at: &Moment) -> Result<f64> {
         let (kind, device) = s.model.params.options();
-        let x1 = s.model.about().scaler.standardise(target.batch(c.batch, &mut at.rng("target"))?);
+        let (x1, given) = target.batch_given(c.batch, &mut at.rng("target"))?;
+        let told = s.model.lesson(given.as_ref(), at)?;
+        let x1 = s.model.about().scaler.standardise(x1);
         let x0 = Noise::new(Law::Gaussian, x1.dim())?.sample(c.batch, &mut at.rng("noise"));
         let (x0, x1) = (to_tensor(&x0, kind, device)?, to_tensor(&x1, kind, device)?);
         let (low, high) = s.model.span();
@@ -115,10 +125,10 @@ impl Method for Diffusion {
         let times: Vec<f64> = (0..c.batch).map(time).collect();
         let coefficients = Coefficients::at(s.model.schedule(), &times, kind, device)?;
         let x = &x1 * &coefficients.alpha + &x0 * &coefficients.sigma;
-        let loss = s.model.residual(&times, &x, &coefficients.answer(c.prediction, &x0, &x1))?;
-        let value = scalar(&loss)?;
+        let answer = coefficients.answer(c.prediction, &x0, &x1);
+        let value = s.model.regress(&times, (&x, told.as_ref()), &answer, &mut s.pass, s.adam.gradient())?;
         if value.is_finite() {
-            s.adam.step(&mut s.model.params, &loss, at.step, at.steps)?;
+            s.adam.descend(&mut s.model.params, at.step, at.steps)?;
         }
         Ok(value)
     }
@@ -141,6 +151,7 @@ mod tests {
     use crate::generators::{ExponentialRule, SdeRule};
     use crate::optim::Schedule;
     use crate::source::Draws;
+    use crate::tensor::scalar;
     use crate::train::{TrainConfig, Trainer, Watch};
     use measures::{Points, Seed, zoo::Gaussian};
 

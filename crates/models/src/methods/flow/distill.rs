@@ -254,6 +254,7 @@ fn fresh(c: &DistillConfig, target: &dyn Source, setup: &Setup) -> Result<FlowMo
         start,
         latent: None,
         sampler: SamplerConfig::Flow {},
+        condition: None,
     };
     let model = FlowModel::new(about, setup)?;
     let (low, high) = model.span();

@@ -1,24 +1,27 @@
 //! Flow matching: regress a velocity on the velocities of paths between pairs.
 
 use crate::error::{Error, Result, check_count, check_range};
-use crate::generators::{FlowAbout, FlowModel, Generator, SamplerConfig, SolverConfig};
+use crate::generators::{
+    ConditionAbout, FlowAbout, FlowModel, Generator, GuidanceConfig, SamplerConfig, SolverConfig,
+};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::latent::{descend, residuals};
 use crate::methods::flow::{PathConfig, Prediction, path::check_cut};
-use crate::nets::FieldConfig;
+use crate::nets::{FieldConfig, Pass};
 use crate::noise::{Law, Noise};
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::Source;
-use crate::tensor::{scalar, to_tensor};
+use crate::tensor::to_tensor;
 use divergences::transport::{NormPower, Sinkhorn, mean_cost, solve};
 use flows::Clock;
 use flows::path::{Interpolant, Pairs};
 use measures::rand::RngExt;
-use measures::{Coupling, Empirical, Points, Sample};
+use measures::{Coupling, Empirical, Points, Sample, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Learns v by minimising E‖v_t(x_t) − ẋ_t‖² over pairs (x₀, x₁) and times t, where x_t = α(t) x₁ + σ(t) x₀ (plus a
 /// constant noise): its minimiser E[ẋ_t | x_t] is the velocity that carries the law of x_t through eq. (6).
@@ -84,6 +87,8 @@ pub struct FlowMatchingConfig {
     pub cut: f64,
     /// Whether the network works on data scaled to mean 0 and variance 1 in every coordinate.
     pub standardise: bool,
+    /// How labels or vectors that come with the points are learned; without effect where none do.
+    pub guidance: GuidanceConfig,
     /// How generation follows the velocity.
     pub solver: SolverConfig,
     /// How noise becomes data: along the flow by `solver`, or, where the score is known (independent pairs with noise, or the
@@ -103,6 +108,7 @@ impl Default for FlowMatchingConfig {
             sigma: 0.0,
             cut: 0.0,
             standardise: true,
+            guidance: GuidanceConfig::default(),
             solver: SolverConfig::default(),
             sampler: SamplerConfig::default(),
         }
@@ -158,17 +164,28 @@ pub struct FlowMatchingState {
     model: FlowModel,
     adam: Adam,
     denoiser_adam: Option<Adam>,
+    pass: Pass,
 }
 
 impl Method for FlowMatching {
     const NAME: &'static str = "flow_matching";
     const ABOUT: &'static str =
         "velocity of straight or curved paths between coupled pairs (arXiv 2210.02747, 2302.00482)";
+    const CONDITIONAL: bool = true;
     type Config = FlowMatchingConfig;
     type State = FlowMatchingState;
 
     fn init(c: &FlowMatchingConfig, target: &dyn Source, setup: &Setup) -> Result<FlowMatchingState> {
         c.check(target)?;
+        let vectors = target.condition().is_some_and(|condition| condition.classes().is_none());
+        if vectors && !matches!(c.coupling, CouplingConfig::Independent {}) {
+            let must = "independent, where points come with vectors: a plan would tie the noise to them";
+            return Err(Error::setting("coupling", format!("{:?}", c.coupling), must));
+        }
+        if c.bridge().is_some() && target.condition().is_some() {
+            let must = "independent, optimal or entropic, where points come with labels";
+            return Err(Error::setting("coupling", format!("{:?}", c.coupling), must));
+        }
         let scaler = Scaler::of(target, c.standardise, setup.seed.named("scaler"))?;
         // Both measures in the coordinates of the target, so that distances, and straight lines, mean the same.
         let start = target.start().map(|_| scaler.clone());
@@ -187,11 +204,12 @@ impl Method for FlowMatching {
             start,
             latent: c.bridge(),
             sampler: c.sampler,
+            condition: ConditionAbout::of(target.condition(), c.guidance)?,
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;
         let denoiser_adam = model.denoiser.as_ref().map(|params| Adam::new(&c.optim, params)).transpose()?;
-        Ok(FlowMatchingState { model, adam, denoiser_adam })
+        Ok(FlowMatchingState { model, adam, denoiser_adam, pass: Pass::default() })
     }
 
     fn step(
@@ -200,7 +218,8 @@ impl Method for FlowMatching {
         target: &dyn Source,
         at: &Moment,
     ) -> Result<f64> {
-        let pairs = pairs(c, s.model.about(), target, at)?;
+        let (pairs, given) = pairs(c, s.model.about(), target, at)?;
+        let told = s.model.lesson(given.as_ref(), at)?;
         let (low, high) = s.model.span();
         let mut rng = at.rng("times");
         let times: Vec<f64> = (0..c.batch).map(|_| low + (high - low) * rng.random::<f64>()).collect();
@@ -219,10 +238,11 @@ impl Method for FlowMatching {
             let x = draw.x.as_mut_slice().iter_mut().zip(noise.as_slice());
             x.for_each(|(x, z)| *x += c.sigma * z);
         }
-        let loss = s.model.residual(&times, &tensor(&draw.x)?, &tensor(&draw.velocity)?)?;
-        let value = scalar(&loss)?;
+        let (x, velocity) = (tensor(&draw.x)?, tensor(&draw.velocity)?);
+        let value =
+            s.model.regress(&times, (&x, told.as_ref()), &velocity, &mut s.pass, s.adam.gradient())?;
         if value.is_finite() {
-            s.adam.step(&mut s.model.params, &loss, at.step, at.steps)?;
+            s.adam.descend(&mut s.model.params, at.step, at.steps)?;
         }
         Ok(value)
     }
@@ -232,38 +252,91 @@ impl Method for FlowMatching {
     }
 }
 
-/// `batch` pairs in standard coordinates.
-fn pairs(c: &FlowMatchingConfig, about: &FlowAbout, target: &dyn Source, at: &Moment) -> Result<Pairs> {
+/// `batch` pairs in standard coordinates, and the conditions of their second points.
+///
+/// A plan over the whole batch would tie the noise to the condition, and generation, which begins with noise that knows of
+/// none, would begin elsewhere. So plans are found among the points of each label by itself.
+fn pairs(
+    c: &FlowMatchingConfig,
+    about: &FlowAbout,
+    target: &dyn Source,
+    at: &Moment,
+) -> Result<(Pairs, Option<Points>)> {
     let group = match c.coupling {
         CouplingConfig::Independent {} => c.batch,
         _ => c.coupling_batch.unwrap_or(c.batch),
     };
     // Whole groups, so that every plan is between the same number of points.
     let n = c.batch.next_multiple_of(group.min(c.batch)).max(group);
-    let x1 = about.scaler.standardise(target.batch(n.min(target.len().unwrap_or(n)), &mut at.rng("target"))?);
-    let n = x1.len();
+    let (x1, given) = target.batch_given(n.min(target.len().unwrap_or(n)), &mut at.rng("target"))?;
+    let (n, x1) = (x1.len(), about.scaler.standardise(x1));
     let x0 = match (target.start(), &about.start) {
         (Some(start), Some(scaler)) => scaler.standardise(start.batch(n, &mut at.rng("noise"))?),
         _ => Noise::new(Law::Gaussian, about.scaler.dim())?.sample(n, &mut at.rng("noise")),
     };
-    let mut pairs = match c.coupling {
-        CouplingConfig::Independent {} => Pairs::aligned(x0, x1)?,
-        CouplingConfig::Optimal {} => Pairs::minibatch(&x0, &x1, group, optimal, at.seed("pairs"))?,
-        CouplingConfig::Entropic { epsilon } => {
-            let couple = |a: &Points, b: &Points| entropic(|mean| epsilon * mean, a, b);
-            Pairs::minibatch(&x0, &x1, group, couple, at.seed("pairs"))?
+    let couple = |x0: Points, x1: Points, seed: Seed| -> Result<Pairs> {
+        Ok(match c.coupling {
+            CouplingConfig::Independent {} => Pairs::aligned(x0, x1)?,
+            CouplingConfig::Optimal {} => Pairs::minibatch(&x0, &x1, group, optimal, seed)?,
+            CouplingConfig::Entropic { epsilon } => {
+                let couple = |a: &Points, b: &Points| entropic(|mean| epsilon * mean, a, b);
+                Pairs::minibatch(&x0, &x1, group, couple, seed)?
+            }
+            CouplingConfig::Schrodinger { sigma } => {
+                let couple = |a: &Points, b: &Points| entropic(|_| sigma * sigma, a, b);
+                Pairs::minibatch(&x0, &x1, group, couple, seed)?
+            }
+        })
+    };
+    let seed = at.seed("pairs");
+    let (mut pairs, mut given) = match given {
+        Some(given) if !matches!(c.coupling, CouplingConfig::Independent {}) => {
+            let (pairs, given) =
+                by_label(&x0, &x1, &given, |x0, x1, label| couple(x0, x1, seed.child(label)))?;
+            // In the order of the labels until here: the first pairs of a larger batch must not be of the first labels.
+            let rows = shuffled(n, seed.named("order"));
+            (Pairs::aligned(pairs.x0.select(&rows), pairs.x1.select(&rows))?, Some(given.select(&rows)))
         }
-        CouplingConfig::Schrodinger { sigma } => {
-            let couple = |a: &Points, b: &Points| entropic(|_| sigma * sigma, a, b);
-            Pairs::minibatch(&x0, &x1, group, couple, at.seed("pairs"))?
-        }
+        given => (couple(x0, x1, seed)?, given),
     };
     if n > c.batch {
         let rows: Vec<usize> = (0..c.batch).collect();
         pairs.x0 = pairs.x0.select(&rows);
         pairs.x1 = pairs.x1.select(&rows);
+        given = given.map(|given| given.select(&rows));
     }
-    Ok(pairs)
+    Ok((pairs, given))
+}
+
+/// Pairs found among the points of each label by itself, in the order of the labels.
+fn by_label(
+    x0: &Points,
+    x1: &Points,
+    given: &Points,
+    couple: impl Fn(Points, Points, u64) -> Result<Pairs>,
+) -> Result<(Pairs, Points)> {
+    let mut rows_of = BTreeMap::<u64, Vec<usize>>::new();
+    for (i, label) in given.rows().enumerate() {
+        rows_of.entry(label[0] as u64).or_default().push(i);
+    }
+    let (mut first, mut second, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+    for (label, rows) in rows_of {
+        let pairs = couple(x0.select(&rows), x1.select(&rows), label)?;
+        labels.extend(std::iter::repeat_n(label as f64, pairs.x0.len()));
+        first.extend(pairs.x0.into_vec());
+        second.extend(pairs.x1.into_vec());
+    }
+    let joined = Pairs::aligned(Points::from_raw(x0.dim(), first), Points::from_raw(x1.dim(), second))?;
+    Ok((joined, Points::from_line(labels)))
+}
+
+/// 0, 1, …, n − 1 in random order.
+fn shuffled(n: usize, seed: Seed) -> Vec<usize> {
+    let (mut order, mut rng): (Vec<usize>, _) = ((0..n).collect(), seed.rng());
+    for i in (1..n).rev() {
+        order.swap(i, rng.random_range(0..=i as u64) as usize);
+    }
+    order
 }
 
 fn optimal(x0: &Points, x1: &Points) -> measures::Result<Coupling> {
@@ -305,7 +378,7 @@ mod tests {
     use flows::VelocityField;
     use flows::field::TimeScore;
     use flows::path::GaussianBridge;
-    use measures::{Map, Seed, zoo::Gaussian};
+    use measures::{Map, zoo::Gaussian};
 
     /// Between two Gaussians that differ by a shift, paired by the plan, the velocity is the shift.
     #[test]
@@ -408,16 +481,16 @@ mod tests {
             let c = FlowMatchingConfig { batch, coupling_batch, ..FlowMatchingConfig::default() };
             let s = FlowMatching::init(&c, &target, &setup).unwrap();
             let at = Moment::new(3, 10, Seed::new(1));
-            let found = pairs(&c, s.model.about(), &target, &at).unwrap();
+            let (found, _) = pairs(&c, s.model.about(), &target, &at).unwrap();
             assert_eq!((found.x0.len(), found.x1.len()), (batch, batch));
             let distance = |p: &Pairs| -> f64 {
                 p.x0.rows().zip(p.x1.rows()).map(|(a, b)| (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2)).sum()
             };
             let free = FlowMatchingConfig { coupling: CouplingConfig::Independent {}, ..c };
-            let independent = pairs(&free, s.model.about(), &target, &at).unwrap();
+            let (independent, _) = pairs(&free, s.model.about(), &target, &at).unwrap();
             assert!(distance(&found) < 0.5 * distance(&independent));
             let soft = FlowMatchingConfig { coupling: CouplingConfig::Entropic { epsilon: 0.05 }, ..free };
-            let entropic = pairs(&soft, s.model.about(), &target, &at).unwrap();
+            let (entropic, _) = pairs(&soft, s.model.about(), &target, &at).unwrap();
             assert!(distance(&entropic) < 0.7 * distance(&independent));
         }
     }

@@ -102,6 +102,7 @@ impl Method for Interpolant {
             start,
             latent: Some(c.amplitude),
             sampler: c.sampler,
+            condition: None,
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;

@@ -101,6 +101,7 @@ impl Method for Rectified {
             start,
             latent: None,
             sampler: SamplerConfig::Flow {},
+            condition: None,
         };
         let model = FlowModel::new(about, setup)?;
         let rounds = Rounds::new(&c.optim, &model.params)?;

@@ -3,7 +3,7 @@
 use crate::error::{Result, check_count};
 use crate::generators::{MapConfig, OneStep};
 use crate::method::{Moment, Setup};
-use crate::nets::{Layout, Mlp, MlpConfig, Params};
+use crate::nets::{Layout, Mlp, MlpConfig, Params, Pass};
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Role, Visitor};
 use crate::scaler::Scaler;
@@ -17,13 +17,23 @@ pub struct Adversaries {
     pub(super) map: OneStep,
     pub(super) map_adam: Adam,
     pub(super) critic: Critic,
+    /// Buffers of passes without a graph.
+    pub(super) passes: Passes,
+}
+
+/// One pass for the map, and two for the critic, so that a second sample leaves the first as it is.
+#[derive(Debug, Default)]
+pub(super) struct Passes {
+    pub(super) map: Pass,
+    pub(super) critic: Pass,
+    pub(super) other: Pass,
 }
 
 /// A learned test function with its optimiser.
 pub(crate) struct Critic {
-    net: Mlp,
-    params: Params,
-    adam: Adam,
+    pub(super) net: Mlp,
+    pub(super) params: Params,
+    pub(super) adam: Adam,
 }
 
 /// What critic and map minimise: the part of an adversarial method that does not know where its samples come from.
@@ -127,7 +137,7 @@ impl Adversaries {
         let critic = Critic::new(duel.critic, duel.critic_optim, (target.dim(), features), setup)?;
         let map_adam = Adam::new(duel.optim, &map.params)?;
         target.batch(duel.batch, &mut setup.seed.rng())?;
-        Ok(Adversaries { map, map_adam, critic })
+        Ok(Adversaries { map, map_adam, critic, passes: Passes::default() })
     }
 
     /// Target points for round `k` of a step, in standard coordinates.

@@ -6,13 +6,14 @@ use crate::method::{Method, Moment, Setup};
 use crate::methods::statistics::adversary::{
     Adversaries, Critic, Duel, Rule, input_gradient, mean_square_norm,
 };
-use crate::nets::{Activation, MlpConfig};
+use crate::nets::{Activation, MlpConfig, Pass};
 use crate::optim::OptimConfig;
 use crate::source::Source;
+use crate::tensor::scalar;
 use measures::rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Tensor, no_grad_guard};
 
 /// A map against a critic D that tells data y from generated points x (Goodfellow et al. 2014, arXiv 1406.2661), with
 /// s(u) = log(1 + eᵘ):
@@ -113,6 +114,26 @@ impl GanLoss {
     }
 }
 
+/// The derivatives of the losses in the critic's values, by s′(u) = 1/(1 + e⁻ᵘ); `share` is 1/n.
+impl GanLoss {
+    fn slopes_of_critic(self, real: &Tensor, fake: &Tensor, share: f64) -> (Tensor, Tensor) {
+        match self {
+            GanLoss::NonSaturating => ((-real).sigmoid() * -share, fake.sigmoid() * share),
+            GanLoss::Relativistic => {
+                let slope = (fake - real).sigmoid() * share;
+                (-&slope, slope)
+            }
+        }
+    }
+
+    fn slope_of_map(self, real: &Tensor, fake: &Tensor, share: f64) -> Tensor {
+        match self {
+            GanLoss::NonSaturating => (-fake).sigmoid() * -share,
+            GanLoss::Relativistic => (real - fake).sigmoid() * -share,
+        }
+    }
+}
+
 fn mean_softplus(u: &Tensor) -> Tensor {
     u.softplus().mean(u.kind())
 }
@@ -130,12 +151,65 @@ impl Method for Gan {
     }
 
     fn step(config: &GanConfig, s: &mut Adversaries, target: &dyn Source, at: &Moment) -> Result<f64> {
+        if s.map.is_plain() && Pass::can_penalise(&s.critic.net) {
+            return by_hand(config, s, target, at);
+        }
         s.play(&config.rule(), (config.batch, config.critic_steps), target, at)
     }
 
     fn generator(_: &GanConfig, s: &Adversaries) -> Result<Box<dyn Generator>> {
         Ok(Box::new(s.map.duplicate()?))
     }
+}
+
+/// A step without a graph, for critics whose penalties a pass can differentiate.
+fn by_hand(config: &GanConfig, s: &mut Adversaries, target: &dyn Source, at: &Moment) -> Result<f64> {
+    let _guard = no_grad_guard();
+    let n = config.batch;
+    let (rows, share) = (n as i64, 1.0 / n as f64);
+    for k in 0..config.critic_steps {
+        let (y, z) = (s.real(n, k, target, at)?, s.noise(n, k, at)?);
+        let x = s.map.push(&z, &mut s.passes.map)?;
+        // Both samples in one pass: twice the rows, half the calls.
+        let both = Tensor::f_cat(&[y, x], 0)?;
+        let said = s.passes.critic.forward(&s.critic.net, &s.critic.params, &both)?;
+        let (real, fake) = (said.narrow(0, 0, rows), said.narrow(0, rows, rows));
+        let loss = scalar(&config.loss.of_critic(&real, &fake))?;
+        let (at_real, at_fake) = config.loss.slopes_of_critic(&real, &fake, share);
+        let slopes = Tensor::f_cat(&[at_real, at_fake], 0)?;
+        let gammas = [config.r1, config.r2].map(|gamma| real.full_like(gamma * share));
+        let gradient = s.critic.adam.gradient();
+        let penalty = if config.r1 == 0.0 && config.r2 == 0.0 {
+            s.passes.critic.backward(&s.critic.net, &s.critic.params, &slopes, gradient, false)?;
+            0.0
+        } else {
+            let gammas = Tensor::f_cat(&gammas, 0)?;
+            s.passes.critic.penalised_backward(&s.critic.net, &s.critic.params, &slopes, &gammas, gradient)?
+        };
+        if !(loss + penalty).is_finite() {
+            return Ok(f64::NAN);
+        }
+        s.critic.adam.descend(&mut s.critic.params, at.step, at.steps)?;
+    }
+    let k = config.critic_steps;
+    let z = s.noise(n, k, at)?;
+    let x = s.map.push(&z, &mut s.passes.map)?;
+    let fake = s.passes.critic.forward(&s.critic.net, &s.critic.params, &x)?;
+    let real = match config.loss {
+        GanLoss::NonSaturating => fake.shallow_clone(),
+        GanLoss::Relativistic => {
+            let y = s.real(n, k, target, at)?;
+            s.passes.other.forward(&s.critic.net, &s.critic.params, &y)?
+        }
+    };
+    let loss = scalar(&config.loss.of_map(&real, &fake))?;
+    if loss.is_finite() {
+        let slope = config.loss.slope_of_map(&real, &fake, share);
+        let slope = s.passes.critic.input_gradient(&s.critic.net, &s.critic.params, &slope)?;
+        s.map.pull(&slope, &mut s.passes.map, s.map_adam.gradient())?;
+        s.map_adam.descend(&mut s.map.params, at.step, at.steps)?;
+    }
+    Ok(loss)
 }
 
 /// The losses of a GAN with its penalties.
@@ -195,7 +269,43 @@ fn penalised(critic: &Critic, x: &Tensor, gamma: f64) -> Result<(Tensor, Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::scalar;
+    use crate::source::Draws;
+    use crate::tensor::values;
+    use measures::{Seed, zoo::Gaussian};
+
+    /// The same steps with a graph and without.
+    #[test]
+    fn steps_by_hand_are_those_of_automatic_differentiation() {
+        let target = Draws::new(Gaussian::standard(2), "plane");
+        for loss in [GanLoss::NonSaturating, GanLoss::Relativistic] {
+            for (r1, r2) in [(0.3, 0.1), (0.0, 0.2), (0.0, 0.0)] {
+                let critic = MlpConfig {
+                    widths: vec![8, 8],
+                    activation: Activation::LeakyRelu,
+                    ..MlpConfig::default()
+                };
+                let config =
+                    GanConfig { loss, r1, r2, critic, batch: 16, critic_steps: 2, ..GanConfig::default() };
+                let setup = Setup { kind: tch::Kind::Double, device: tch::Device::Cpu, seed: Seed::new(3) };
+                let mut ours = Gan::init(&config, &target, &setup).unwrap();
+                let mut graph = Gan::init(&config, &target, &setup).unwrap();
+                for step in 0..5 {
+                    let at = Moment::new(step, 5, Seed::new(4));
+                    let a = by_hand(&config, &mut ours, &target, &at).unwrap();
+                    let b = graph
+                        .play(&config.rule(), (config.batch, config.critic_steps), &target, &at)
+                        .unwrap();
+                    assert!((a - b).abs() < 1e-10, "{loss:?} {r1} {r2}: {a} {b}");
+                }
+                for (a, b) in
+                    [(&ours.critic.params, &graph.critic.params), (&ours.map.params, &graph.map.params)]
+                {
+                    let (a, b) = (values(a.flat()).unwrap(), values(b.flat()).unwrap());
+                    assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-8), "{loss:?} {r1} {r2}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn losses_are_the_formulas() {

@@ -1,10 +1,11 @@
 //! The step all divergences share: draw noise and target, push the noise forward, go down the divergence between the two
 //! samples. Which divergence it is, only the [`Objective`] knows.
 
-use crate::bridge::bridged;
+use crate::bridge::value_and_gradient;
 use crate::error::{Result, check_count};
 use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
+use crate::nets::Pass;
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
@@ -74,6 +75,7 @@ pub struct Matching<O>(PhantomData<O>);
 pub struct MatchingState {
     map: OneStep,
     adam: Adam,
+    pass: Pass,
     reference: Points,
     /// The divergence and the step it was made for; made again from the settings after a resume.
     divergence: Option<Box<dyn Divergence>>,
@@ -109,28 +111,38 @@ impl<O: Objective> Method for Matching<O> {
         config.divergence(&reference, &Moment::new(0, 1, setup.seed))?;
         target.batch(target_batch, &mut setup.seed.rng())?;
         let twin = if setup.device == Device::Cpu { None } else { config.twin(&reference)? };
-        Ok(MatchingState { map, adam, reference, divergence: None, twin })
+        Ok(MatchingState { map, adam, pass: Pass::default(), reference, divergence: None, twin })
     }
 
     fn step(config: &O, state: &mut MatchingState, target: &dyn Source, at: &Moment) -> Result<f64> {
         let Fit { batch, target_batch, .. } = config.fit();
         let y = target.batch(target_batch, &mut at.rng("target"))?;
         let y = state.map.scaler().standardise(y);
-        let x = state.map.forward(&state.map.draw(batch, &mut at.rng("noise"))?);
-        let loss = if let Some(twin) = &state.twin {
-            twin.bridged(&x, &to_tensor(&y, x.kind(), x.device())?)?
-        } else {
-            let divergence = match state.divergence.take() {
-                Some(known) if !config.changes(at) => known,
-                _ => config.divergence(&state.reference, at)?,
-            };
-            let y = Empirical::uniform(y)?;
-            bridged(&*state.divergence.insert(divergence).toward(&y)?, &x)?
-        };
-        if loss.value.is_finite() {
-            state.adam.step(&mut state.map.params, &loss.surrogate, at.step, at.steps)?;
+        let z = state.map.draw(batch, &mut at.rng("noise"))?;
+        if let Some(twin) = &state.twin {
+            let x = state.map.forward(&z);
+            let loss = twin.bridged(&x, &to_tensor(&y, x.kind(), x.device())?)?;
+            if loss.value.is_finite() {
+                state.adam.step(&mut state.map.params, &loss.surrogate, at.step, at.steps)?;
+            }
+            return Ok(loss.value);
         }
-        Ok(loss.value)
+        let plain = state.map.is_plain();
+        let x = if plain { state.map.push(&z, &mut state.pass)? } else { state.map.forward(&z) };
+        let divergence = match state.divergence.take() {
+            Some(known) if !config.changes(at) => known,
+            _ => config.divergence(&state.reference, at)?,
+        };
+        let y = Empirical::uniform(y)?;
+        let (value, slope) = value_and_gradient(&*state.divergence.insert(divergence).toward(&y)?, &x)?;
+        if value.is_finite() && plain {
+            state.map.pull(&slope, &mut state.pass, state.adam.gradient())?;
+            state.adam.descend(&mut state.map.params, at.step, at.steps)?;
+        } else if value.is_finite() {
+            let surrogate = x.f_mul(&slope)?.f_sum(x.kind())?;
+            state.adam.step(&mut state.map.params, &surrogate, at.step, at.steps)?;
+        }
+        Ok(value)
     }
 
     fn generator(_: &O, state: &MatchingState) -> Result<Box<dyn Generator>> {
