@@ -103,7 +103,7 @@ fn killed_at_random_moments_and_shared_it_is_the_same_leaderboard() {
     let output = run(dir.path(), &["report", "whole", "killed", "--out", "both"]);
     assert!(output.status.success(), "{}", text(&output).1);
     let page = std::fs::read_to_string(dir.path().join("both/report.html")).unwrap();
-    assert!(page.contains("2 runs side by side") && page.contains("data:image/svg+xml"));
+    assert!(page.contains("2 runs side by side") && page.contains("svg+xml;charset=utf-8;base64,"));
     let wrong = run(dir.path(), &["report", "nowhere"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(text(&wrong).1.contains("there is no report"));

@@ -91,11 +91,11 @@ fn what_is_asked_for_is_what_comes() {
         let x = model.generate(2000, Seed::new(2)).unwrap();
         let second = x.rows().filter(|x| x[0] < -1.5 && x[1] > 0.0).count() as f64 / 2000.0;
         assert!((second - 0.5).abs() < 0.06, "{what}: {second}");
-        // Guidance 0 ignores what is asked for, larger factors narrow the law down and keep its place.
+        // Guidance 0 ignores what is asked for; larger factors narrow the law down and push it away from the other labels.
         let free = moments(&model.generate_given(&label(0, 800), Some(0.0), Seed::new(1)).unwrap());
         assert!(free[0].1 > 1.5, "{what}: {free:?}");
         let guided = moments(&model.generate_given(&label(0, 500), Some(3.0), Seed::new(1)).unwrap());
-        assert!((guided[0].0 - 4.0).abs() < 1.0 && guided[0].1 < 0.8, "{what}: {guided:?}");
+        assert!(guided[0].0 > 3.5 && guided[0].1 < 0.4 && guided[1].0.abs() < 2.0, "{what}: {guided:?}");
     }
 }
 

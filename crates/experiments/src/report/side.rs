@@ -327,7 +327,8 @@ mod tests {
             "1 of 1 claims hold",
             "0.5 ± 0.1",
             "T &lt;b&gt;",
-            "data:image/svg+xml",
+            // The figure itself, as base64.
+            "base64,PHN2Zy8+",
         ] {
             assert!(page.contains(expected), "{expected} is not in\n{page}");
         }

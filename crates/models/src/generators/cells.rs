@@ -233,7 +233,8 @@ mod tests {
         (Cells::new(count, &data, &noise, Seed::new(3)).unwrap(), data, noise)
     }
 
-    /// Noise falls into a cell as often as data into its cluster, and every mode has clusters of its own.
+    /// Noise falls into a cell as often as data into its cluster, and with three times as many clusters as modes every mode
+    /// has clusters of its own. (With just as many k-means may end with one across two modes.)
     #[test]
     fn cells_weigh_what_their_clusters_do() {
         for count in [8, 24] {
@@ -252,7 +253,7 @@ mod tests {
                 assert!((m - w).abs() < 6.0 * sd, "{m} {w}");
             }
             assert!(
-                cells.radii.iter().all(|r| *r < 0.7),
+                count == 8 || cells.radii.iter().all(|r| *r < 0.7),
                 "a cluster that lies across modes: {:?}",
                 cells.radii
             );
