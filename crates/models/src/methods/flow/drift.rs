@@ -5,14 +5,14 @@ use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::drifts::{NormalisedKernel, ScoreDifference};
-use crate::methods::statistics::{LossConfig, median_distance};
+use crate::methods::statistics::{LossConfig, Reference};
 use crate::optim::{Adam, OptimConfig, Schedule};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
-use crate::source::{Source, overview};
+use crate::source::Source;
 use crate::tensor::scalar;
 use divergences::Divergence;
-use measures::{Empirical, Points, Steepest};
+use measures::{Empirical, Steepest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,14 +90,10 @@ impl Default for DriftingConfig {
 pub struct DriftState {
     map: OneStep,
     adam: Adam,
-    reference: Points,
-    median: f64,
+    reference: Reference,
     /// The divergence to descend, made again from the settings after a resume.
     divergence: Option<Box<dyn Divergence>>,
 }
-
-/// Points by which bandwidths are chosen.
-const REFERENCE: usize = 2000;
 
 impl Method for Drift {
     const NAME: &'static str = "drift";
@@ -110,7 +106,7 @@ impl Method for Drift {
         check_count("batch", c.batch)?;
         check_range("eta", c.eta, f64::MIN_POSITIVE.., "finite and positive")?;
         let scaler = Scaler::of(target, c.map.standardise, setup.seed.named("scaler"))?;
-        let reference = scaler.standardise(overview(target, REFERENCE, setup.seed.named("reference"))?);
+        let reference = Reference::of(target, &scaler, setup)?;
         match &c.drift {
             DriftConfig::Descent { loss } => {
                 loss.divergence(&reference, &Moment::new(0, 1, setup.seed))?;
@@ -118,19 +114,20 @@ impl Method for Drift {
             &DriftConfig::ScoreDifference { first, last } => {
                 check_range("drift.first", first, f64::MIN_POSITIVE.., "finite and positive")?;
                 check_range("drift.last", last, f64::MIN_POSITIVE.., "finite and positive")?;
+                reference.median_distance()?;
             }
             DriftConfig::Kernel { bandwidths, .. } => {
                 if bandwidths.is_empty() || !bandwidths.iter().all(|b| b.is_finite() && *b > 0.0) {
                     let found = format!("{bandwidths:?}");
                     return Err(Error::setting("drift.bandwidths", found, "positive numbers, at least one"));
                 }
+                reference.median_distance()?;
             }
         }
-        let median = median_distance(&reference)?;
         let map = OneStep::new(&c.map, scaler, Drift::NAME, target, setup)?;
         let adam = Adam::new(&c.optim, &map.params)?;
         target.batch(c.target_batch.unwrap_or(c.batch), &mut setup.seed.rng())?;
-        Ok(DriftState { map, adam, reference, median, divergence: None })
+        Ok(DriftState { map, adam, reference, divergence: None })
     }
 
     fn step(c: &DriftingConfig, s: &mut DriftState, target: &dyn Source, at: &Moment) -> Result<f64> {
@@ -148,11 +145,12 @@ impl Method for Drift {
                 bridged_drift(&Steepest(divergence.toward(&y)?), &x, c.eta)?
             }
             &DriftConfig::ScoreDifference { first, last } => {
-                let h = s.median * first * (last / first).powf(at.progress());
+                let h = s.reference.median_distance()? * first * (last / first).powf(at.progress());
                 bridged_drift(&ScoreDifference::new(&y, h)?, &x, c.eta)?
             }
             DriftConfig::Kernel { bandwidths, unit } => {
-                let taus: Vec<f64> = bandwidths.iter().map(|b| b * s.median).collect();
+                let median = s.reference.median_distance()?;
+                let taus: Vec<f64> = bandwidths.iter().map(|b| b * median).collect();
                 bridged_drift(&NormalisedKernel::new(&y, &taus, *unit)?, &x, c.eta)?
             }
         };

@@ -3,10 +3,9 @@
 use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective};
+use crate::methods::statistics::{Fit, Matching, Objective, Reference};
 use crate::optim::OptimConfig;
 use divergences::family::{FourierLattice, RandomFrequencies};
-use divergences::kernel::{self, Pairs};
 use divergences::{Divergence, MeanIpm};
 use measures::Points;
 use schemars::JsonSchema;
@@ -119,7 +118,7 @@ impl Objective for D2Config {
         }
     }
 
-    fn divergence(&self, reference: &Points, at: &Moment) -> Result<Box<dyn Divergence>> {
+    fn divergence(&self, reference: &Reference, at: &Moment) -> Result<Box<dyn Divergence>> {
         let statistic = self.statistic.into();
         match &self.family {
             &FamilyConfig::Lattice { max, period, low_first } => {
@@ -155,17 +154,9 @@ fn highest(max: u32, low_first: f64, at: &Moment) -> u32 {
     (1 + (f64::from(max) * at.progress() / low_first) as u32).min(max)
 }
 
-/// The median distance within (1000 of) the points, the yardstick of bandwidths.
-///
-/// # Errors
-/// There are fewer than two points, or half of all pairs coincide.
-pub fn median_distance(x: &Points) -> Result<f64> {
-    Ok(kernel::median_distance(x, &Points::zeros(0, x.dim()), Pairs::Among(1000))?)
-}
-
 /// `count` frequencies for each bandwidth, a multiple of the median distance within `reference`, τ uniform.
 pub(super) fn random(
-    reference: &Points,
+    reference: &Reference,
     count: usize,
     bandwidths: &[f64],
     at: &Moment,
@@ -173,7 +164,7 @@ pub(super) fn random(
     if bandwidths.is_empty() {
         return Err(Error::setting("family.bandwidths", "[]", "at least one positive number"));
     }
-    let median = median_distance(reference)?;
+    let median = reference.median_distance()?;
     let seed = at.seed("frequencies");
     let mut all: Option<Points> = None;
     for (i, multiple) in bandwidths.iter().enumerate() {
