@@ -8,7 +8,7 @@ use measures::{Empirical, Points, Sample, Seed, zoo::Gaussian};
 use models::bridge::value_and_gradient;
 use models::methods::by_name;
 use models::methods::statistics::{
-    D2Config, EnergyConfig, MmdConfig, Objective, SinkhornConfig, SlicedConfig,
+    D2Config, EnergyConfig, MmdConfig, Objective, Reference, SinkhornConfig, SlicedConfig,
 };
 use models::nets::{Gradient, Pass};
 use models::tch::{Device, Kind};
@@ -67,7 +67,10 @@ fn settings(task: &str, n: usize) -> Result<(&str, Value), Box<dyn Error>> {
 }
 
 /// The divergence of a method at its default settings.
-fn divergence(method: &str, reference: &Points) -> Result<Box<dyn divergences::Divergence>, Box<dyn Error>> {
+fn divergence(
+    method: &str,
+    reference: &Reference,
+) -> Result<Box<dyn divergences::Divergence>, Box<dyn Error>> {
     let at = Moment::new(0, 1, Seed::new(0));
     Ok(match method {
         "d2" => D2Config::default().divergence(reference, &at)?,
@@ -100,7 +103,7 @@ fn timed(a: &Arguments, mut call: impl FnMut() -> Result<(), Box<dyn Error>>) ->
 fn bridged(a: &Arguments, method: &str) -> Result<Value, Box<dyn Error>> {
     models::set_threads(a.threads)?;
     let target = Gaussian::standard(a.d).sample(a.n, &mut Seed::new(1).rng());
-    let divergence = divergence(method, &target)?;
+    let divergence = divergence(method, &Reference::new(target.clone()))?;
     let source = Data::new(target.clone())?;
     let y = Empirical::uniform(target)?;
     let setup = Setup { kind: Kind::Float, device: Device::Cpu, seed: Seed::new(2) };

@@ -7,7 +7,7 @@ use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::PathConfig;
 use crate::methods::flow::annealing::{NoisedSide, Pace, RoundOrder, told_apart};
 use crate::methods::flow::inner::{ObjectiveConfig, RivalConfig};
-use crate::methods::statistics::{Critic, LossConfig, Rule, round};
+use crate::methods::statistics::{Critic, LossConfig, Reference, Rule, round};
 use crate::noise::{Law, Noise};
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
@@ -104,7 +104,7 @@ pub struct AnnealedState {
     map: OneStep,
     adam: Adam,
     critic: Option<Critic>,
-    reference: Points,
+    reference: Reference,
     schedule: Box<dyn Schedule + Send>,
     /// The times of the rounds, in their order.
     times: Vec<f64>,
@@ -223,7 +223,8 @@ impl Method for Annealed {
         check_range("kernel", c.kernel, 1.0.., "finite and at least 1")?;
         c.pace.check()?;
         let scaler = Scaler::of(target, c.map.standardise, setup.seed.named("scaler"))?;
-        let reference = scaler.standardise(overview(target, REFERENCE, setup.seed.named("reference"))?);
+        let overview = overview(target, REFERENCE, setup.seed.named("reference"))?;
+        let reference = Reference::new(scaler.standardise(overview));
         let map = OneStep::new(&c.map, scaler, Annealed::NAME, target, setup)?;
         let adam = Adam::new(&c.optim, &map.params)?;
         // Settings that make no divergence are refused here, before anything runs.

@@ -5,14 +5,14 @@ use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::drifts::{NormalisedKernel, ScoreDifference};
-use crate::methods::statistics::{LossConfig, median_distance};
+use crate::methods::statistics::{LossConfig, Reference};
 use crate::optim::{Adam, OptimConfig, Schedule};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
 use crate::source::{Source, overview};
 use crate::tensor::scalar;
 use divergences::Divergence;
-use measures::{Empirical, Points, Steepest};
+use measures::{Empirical, Steepest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +90,7 @@ impl Default for DriftingConfig {
 pub struct DriftState {
     map: OneStep,
     adam: Adam,
-    reference: Points,
+    reference: Reference,
     median: f64,
     /// The divergence to descend, made again from the settings after a resume.
     divergence: Option<Box<dyn Divergence>>,
@@ -110,7 +110,8 @@ impl Method for Drift {
         check_count("batch", c.batch)?;
         check_range("eta", c.eta, f64::MIN_POSITIVE.., "finite and positive")?;
         let scaler = Scaler::of(target, c.map.standardise, setup.seed.named("scaler"))?;
-        let reference = scaler.standardise(overview(target, REFERENCE, setup.seed.named("reference"))?);
+        let overview = overview(target, REFERENCE, setup.seed.named("reference"))?;
+        let reference = Reference::new(scaler.standardise(overview));
         match &c.drift {
             DriftConfig::Descent { loss } => {
                 loss.divergence(&reference, &Moment::new(0, 1, setup.seed))?;
@@ -126,7 +127,7 @@ impl Method for Drift {
                 }
             }
         }
-        let median = median_distance(&reference)?;
+        let median = reference.median_distance()?;
         let map = OneStep::new(&c.map, scaler, Drift::NAME, target, setup)?;
         let adam = Adam::new(&c.optim, &map.params)?;
         target.batch(c.target_batch.unwrap_or(c.batch), &mut setup.seed.rng())?;

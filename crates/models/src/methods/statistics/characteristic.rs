@@ -3,10 +3,9 @@
 use crate::error::{Result, check_count};
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective, Statistic, d2::random};
+use crate::methods::statistics::{Fit, Matching, Objective, Reference, Statistic, d2::random};
 use crate::optim::OptimConfig;
 use divergences::{Divergence, MeanIpm};
-use measures::Points;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +62,7 @@ impl Objective for CharacteristicConfig {
         }
     }
 
-    fn divergence(&self, reference: &Points, at: &Moment) -> Result<Box<dyn Divergence>> {
+    fn divergence(&self, reference: &Reference, at: &Moment) -> Result<Box<dyn Divergence>> {
         check_count("frequencies", self.frequencies)?;
         let family = random(reference, self.frequencies, &self.bandwidths, at)?;
         Ok(Box::new(MeanIpm::new(family, self.statistic.into())))

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective};
+use crate::methods::statistics::{Fit, Matching, Objective, Reference};
 use crate::optim::OptimConfig;
 use divergences::family::{FourierLattice, RandomFrequencies};
 use divergences::kernel::{self, Pairs};
@@ -119,12 +119,12 @@ impl Objective for D2Config {
         }
     }
 
-    fn divergence(&self, reference: &Points, at: &Moment) -> Result<Box<dyn Divergence>> {
+    fn divergence(&self, reference: &Reference, at: &Moment) -> Result<Box<dyn Divergence>> {
         let statistic = self.statistic.into();
         match &self.family {
             &FamilyConfig::Lattice { max, period, low_first } => {
                 check_range("family.low_first", low_first, 0.0..=1.0, "between 0 and 1")?;
-                let dim = reference.dim();
+                let dim = reference.points().dim();
                 let lattice = FourierLattice::cube(dim, highest(max, low_first, at))?;
                 Ok(Box::new(MeanIpm::new(lattice.with_periods(&vec![period; dim])?, statistic)))
             }
@@ -165,7 +165,7 @@ pub fn median_distance(x: &Points) -> Result<f64> {
 
 /// `count` frequencies for each bandwidth, a multiple of the median distance within `reference`, τ uniform.
 pub(super) fn random(
-    reference: &Points,
+    reference: &Reference,
     count: usize,
     bandwidths: &[f64],
     at: &Moment,
@@ -173,12 +173,16 @@ pub(super) fn random(
     if bandwidths.is_empty() {
         return Err(Error::setting("family.bandwidths", "[]", "at least one positive number"));
     }
-    let median = median_distance(reference)?;
+    let median = reference.median_distance()?;
     let seed = at.seed("frequencies");
     let mut all: Option<Points> = None;
     for (i, multiple) in bandwidths.iter().enumerate() {
-        let family =
-            RandomFrequencies::gaussian(reference.dim(), multiple * median, count, seed.child(i as u64))?;
+        let family = RandomFrequencies::gaussian(
+            reference.points().dim(),
+            multiple * median,
+            count,
+            seed.child(i as u64),
+        )?;
         all = Some(match all {
             None => family.frequencies().clone(),
             Some(before) => before.concat(family.frequencies())?,

@@ -3,12 +3,11 @@
 use crate::error::Result;
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective, Statistic};
+use crate::methods::statistics::{Fit, Matching, Objective, Reference, Statistic};
 use crate::optim::OptimConfig;
 use crate::twins::Twin;
 use divergences::Divergence;
 use divergences::kernel::Energy as Kernel;
-use measures::Points;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,12 +59,12 @@ impl Objective for EnergyConfig {
         }
     }
 
-    fn divergence(&self, _: &Points, _: &Moment) -> Result<Box<dyn Divergence>> {
+    fn divergence(&self, _: &Reference, _: &Moment) -> Result<Box<dyn Divergence>> {
         let kernel = Kernel::new(self.exponent)?;
         Ok(Box::new(divergences::Mmd::new(kernel, self.statistic.into())))
     }
 
-    fn twin(&self, _: &Points) -> Result<Option<Twin>> {
+    fn twin(&self, _: &Reference) -> Result<Option<Twin>> {
         Ok(Some(Twin::energy(Kernel::new(self.exponent)?, self.statistic.into())))
     }
 }

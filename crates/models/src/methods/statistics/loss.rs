@@ -3,12 +3,11 @@
 use crate::error::{Error, Result};
 use crate::method::Moment;
 use crate::methods::statistics::{
-    CharacteristicConfig, D2Config, EnergyConfig, FamilyConfig, MmdConfig, Objective, SinkhornConfig,
-    SlicedConfig,
+    CharacteristicConfig, D2Config, EnergyConfig, FamilyConfig, MmdConfig, Objective, Reference,
+    SinkhornConfig, SlicedConfig,
 };
 use crate::twins::Twin;
 use divergences::Divergence;
-use measures::Points;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +89,7 @@ impl LossConfig {
     ///
     /// # Errors
     /// A setting is out of range.
-    pub fn divergence(&self, reference: &Points, at: &Moment) -> Result<Box<dyn Divergence>> {
+    pub fn divergence(&self, reference: &Reference, at: &Moment) -> Result<Box<dyn Divergence>> {
         match self {
             LossConfig::D2 { family } => {
                 D2Config { family: family.clone(), ..D2Config::default() }.divergence(reference, at)
@@ -119,7 +118,7 @@ impl LossConfig {
     ///
     /// # Errors
     /// A setting is out of range.
-    pub fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+    pub fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
         match self {
             &LossConfig::Energy { exponent } => {
                 EnergyConfig { exponent, ..EnergyConfig::default() }.twin(reference)

@@ -5,6 +5,7 @@ use crate::bridge::value_and_gradient;
 use crate::error::{Result, check_count};
 use crate::generators::{Generator, MapConfig, OneStep};
 use crate::method::{Method, Moment, Setup};
+use crate::methods::statistics::Reference;
 use crate::nets::Pass;
 use crate::optim::{Adam, OptimConfig};
 use crate::persist::{Persist, Visitor};
@@ -13,7 +14,7 @@ use crate::source::{Source, overview};
 use crate::tensor::to_tensor;
 use crate::twins::Twin;
 use divergences::Divergence;
-use measures::{Empirical, Points};
+use measures::Empirical;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,14 +50,14 @@ pub trait Objective: Clone + Default + Serialize + DeserializeOwned + JsonSchema
     ///
     /// # Errors
     /// A setting is out of range.
-    fn divergence(&self, reference: &Points, at: &Moment) -> Result<Box<dyn Divergence>>;
+    fn divergence(&self, reference: &Reference, at: &Moment) -> Result<Box<dyn Divergence>>;
 
     /// The same divergence as tensors, for networks on another device than the CPU; none (the default) has the native one
     /// used everywhere. It must not change from step to step.
     ///
     /// # Errors
     /// A setting is out of range.
-    fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+    fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
         let _ = reference;
         Ok(None)
     }
@@ -76,7 +77,7 @@ pub struct MatchingState {
     map: OneStep,
     adam: Adam,
     pass: Pass,
-    reference: Points,
+    reference: Reference,
     /// The divergence and the step it was made for; made again from the settings after a resume.
     divergence: Option<Box<dyn Divergence>>,
     /// What takes its place where the map is not on the CPU.
@@ -104,7 +105,8 @@ impl<O: Objective> Method for Matching<O> {
         check_count("batch", batch)?;
         check_count("target_batch", target_batch)?;
         let scaler = Scaler::of(target, map.standardise, setup.seed.named("scaler"))?;
-        let reference = scaler.standardise(overview(target, REFERENCE, setup.seed.named("reference"))?);
+        let overview = overview(target, REFERENCE, setup.seed.named("reference"))?;
+        let reference = Reference::new(scaler.standardise(overview));
         let map = OneStep::new(map, scaler, O::NAME, target, setup)?;
         let adam = Adam::new(optim, &map.params)?;
         // Settings that make no divergence are refused here, before anything runs.

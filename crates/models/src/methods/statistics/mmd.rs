@@ -3,12 +3,11 @@
 use crate::error::{Error, Result};
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective, Statistic, median_distance};
+use crate::methods::statistics::{Fit, Matching, Objective, Reference, Statistic};
 use crate::optim::OptimConfig;
 use crate::twins::Twin;
 use divergences::Divergence;
 use divergences::kernel::{Gaussian, Mixture};
-use measures::Points;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -50,11 +49,11 @@ impl Default for MmdConfig {
 
 impl MmdConfig {
     /// The bandwidths for data whose scale `reference` shows.
-    fn widths(&self, reference: &Points) -> Result<Vec<f64>> {
+    fn widths(&self, reference: &Reference) -> Result<Vec<f64>> {
         if self.bandwidths.is_empty() {
             return Err(Error::setting("bandwidths", "[]", "at least one positive number"));
         }
-        let median = median_distance(reference)?;
+        let median = reference.median_distance()?;
         Ok(self.bandwidths.iter().map(|multiple| multiple * median).collect())
     }
 }
@@ -72,12 +71,12 @@ impl Objective for MmdConfig {
         }
     }
 
-    fn divergence(&self, reference: &Points, _: &Moment) -> Result<Box<dyn Divergence>> {
+    fn divergence(&self, reference: &Reference, _: &Moment) -> Result<Box<dyn Divergence>> {
         let kernel = Mixture::of_bandwidths(&self.widths(reference)?)?;
         Ok(Box::new(divergences::Mmd::new(kernel, self.statistic.into())))
     }
 
-    fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+    fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
         let kernels = self.widths(reference)?.into_iter().map(Gaussian::new);
         let kernels = kernels.collect::<measures::Result<Vec<_>>>()?;
         Ok(Some(Twin::mmd(&kernels, self.statistic.into())?))

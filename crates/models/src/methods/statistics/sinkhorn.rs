@@ -3,12 +3,12 @@
 use crate::error::{Result, check_count, check_range};
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective};
+use crate::methods::statistics::{Fit, Matching, Objective, Reference};
 use crate::optim::OptimConfig;
 use crate::twins::Twin;
 use divergences::Divergence;
 use divergences::transport::{NormPower, Sinkhorn as Iteration, SinkhornDivergence, mean_cost};
-use measures::{Empirical, Points};
+use measures::Empirical;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,24 +64,24 @@ impl Objective for SinkhornConfig {
         }
     }
 
-    fn divergence(&self, reference: &Points, _: &Moment) -> Result<Box<dyn Divergence>> {
+    fn divergence(&self, reference: &Reference, _: &Moment) -> Result<Box<dyn Divergence>> {
         let cost = NormPower::half_squared_euclidean();
         Ok(Box::new(SinkhornDivergence::with_settings(self.iteration(reference)?, cost)))
     }
 
-    fn twin(&self, reference: &Points) -> Result<Option<Twin>> {
+    fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
         Ok(Some(Twin::sinkhorn(self.iteration(reference)?)?))
     }
 }
 
 impl SinkhornConfig {
     /// The iteration for data whose scale `reference` shows.
-    fn iteration(&self, reference: &Points) -> Result<Iteration> {
+    fn iteration(&self, reference: &Reference) -> Result<Iteration> {
         check_range("epsilon", self.epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
         check_range("tolerance", self.tolerance, f64::MIN_POSITIVE.., "finite and positive")?;
         check_count("sweeps", self.sweeps)?;
         let cost = NormPower::half_squared_euclidean();
-        let target = Empirical::uniform(reference.clone())?;
+        let target = Empirical::uniform(reference.points().clone())?;
         let epsilon = self.epsilon * mean_cost(&target, &target, &cost)?;
         Ok(Iteration::new(epsilon)?.tolerance(self.tolerance).max_iterations(self.sweeps))
     }

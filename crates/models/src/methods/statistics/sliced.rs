@@ -3,11 +3,10 @@
 use crate::error::Result;
 use crate::generators::MapConfig;
 use crate::method::Moment;
-use crate::methods::statistics::{Fit, Matching, Objective};
+use crate::methods::statistics::{Fit, Matching, Objective, Reference};
 use crate::optim::OptimConfig;
 use divergences::Divergence;
 use divergences::transport::SlicedWasserstein;
-use measures::Points;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +60,7 @@ impl Objective for SlicedConfig {
         }
     }
 
-    fn divergence(&self, _: &Points, at: &Moment) -> Result<Box<dyn Divergence>> {
+    fn divergence(&self, _: &Reference, at: &Moment) -> Result<Box<dyn Divergence>> {
         let at = if self.fresh_directions { *at } else { at.first() };
         Ok(Box::new(SlicedWasserstein::new(self.power, self.directions, at.seed("directions"))?.powered()))
     }
