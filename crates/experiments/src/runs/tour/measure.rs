@@ -6,8 +6,8 @@ use crate::cells::Cell;
 use crate::context::Budget;
 use crate::failure::{Failure, Result};
 use measures::Seed;
+use models::Precision;
 use models::methods::AnyMethod;
-use models::{Precision, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Instant;
@@ -110,10 +110,7 @@ pub(in crate::runs) fn measured(
         return Err(Failure::Usage(format!("generated point {row} is not finite")));
     }
     let cloud = cloud(&x);
-    let diverged = match trained.outcome.status {
-        Status::Diverged { at, .. } => Some(at),
-        _ => None,
-    };
+    let diverged = trained.diverged();
     Ok(Measured {
         scores: ground.score(x, seed.named("score"))?,
         nll: ground.nll(model),
