@@ -291,19 +291,6 @@ fn geometric(values: &[f64]) -> Option<f64> {
     Some((values.iter().map(|v| v.ln()).sum::<f64>() / values.len() as f64).exp())
 }
 
-fn deviation(values: &[f64]) -> Cell {
-    let n = values.len() as f64;
-    match values.len() {
-        0 => Cell::Empty(()),
-        1 => values[0].into(),
-        _ => {
-            let mean = values.iter().sum::<f64>() / n;
-            let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-            Cell::Spread { mean, sd }
-        }
-    }
-}
-
 const COMPARED: [(Arm, Arm); 8] = [
     (Arm::Target, Arm::None),
     (Arm::Kernel, Arm::None),
@@ -413,10 +400,10 @@ fn scores_table(scores: &Scores<'_>, tasks: &[Task], found: &[Outcome<Found>]) -
                     name.as_str().into(),
                     objective.name().into(),
                     arm.name().into(),
-                    deviation(&scores.of(t, objective, arm)),
-                    deviation(&w2),
-                    deviation(&over),
-                    deviation(&done.iter().map(|f| f.seconds).collect::<Vec<_>>()),
+                    Cell::over_runs(&scores.of(t, objective, arm)),
+                    Cell::over_runs(&w2),
+                    Cell::over_runs(&over),
+                    Cell::over_runs(&done.iter().map(|f| f.seconds).collect::<Vec<_>>()),
                     done.len().into(),
                     (cells.len() - done.len()).into(),
                 ]);
@@ -436,7 +423,7 @@ fn flow_table(scores: &Scores<'_>, tasks: &[Task], found: &[Outcome<Found>]) -> 
                     name.as_str().into(),
                     method.into(),
                     evaluations.into(),
-                    deviation(&values),
+                    Cell::over_runs(&values),
                     values.len().into(),
                 ];
                 table.push(row);
