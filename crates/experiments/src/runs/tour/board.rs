@@ -339,6 +339,7 @@ pub(super) fn cells(boards: &[Board<'_>]) -> Table {
         "evaluations",
         "micros",
         "seconds",
+        "cell_seconds",
         "steps",
         "parameters",
     ];
@@ -370,6 +371,7 @@ pub(super) fn cells(boards: &[Board<'_>]) -> Table {
                     m.evaluations.into(),
                     m.micros.into(),
                     m.seconds.into(),
+                    m.whole.into(),
                     m.steps.into(),
                     m.parameters.into(),
                 ]);
