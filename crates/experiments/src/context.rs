@@ -71,6 +71,16 @@ pub struct Trained {
     pub seconds: f64,
 }
 
+impl Trained {
+    /// The step at which training diverged, if it did.
+    pub fn diverged(&self) -> Option<u64> {
+        match self.outcome.status {
+            Status::Diverged { at, .. } => Some(at),
+            _ => None,
+        }
+    }
+}
+
 impl Context<'_> {
     /// The seed of everything random in the run.
     pub fn seed(&self) -> Seed {

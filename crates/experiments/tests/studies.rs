@@ -39,6 +39,8 @@ fn annealing() {
     let sets = [
         "objectives=mmd,wgan_gp",
         "targets=eight_gaussians",
+        "more_targets=moons",
+        "more_objectives=mmd",
         "seeds=2",
         "steps=20",
         "batch=16",
@@ -48,10 +50,15 @@ fn annealing() {
         "flow_steps=1,4",
     ];
     let document = study(dir.path(), "annealing", &sets);
-    // Seven arms of the divergence, five of the critic; three comparisons are not the critic's.
-    assert_eq!(table(&document, "scores").len(), 7 + 5);
+    // Seven arms of the divergence on two targets, five of the critic on one; two comparisons are not the critic's.
+    assert_eq!(table(&document, "scores").len(), 7 + 5 + 7);
     assert_eq!(table(&document, "answer").len(), 8);
-    assert_eq!(table(&document, "pairs").len(), 8 + 6);
+    assert_eq!(table(&document, "pairs").len(), 8 + 6 + 8);
+    // Six arms against none, each over two targets and over the losses that have it.
+    assert_eq!(table(&document, "parts").len(), 4 * (2 + 2) + 2 * (2 + 1));
+    let stages = table(&document, "stages");
+    assert_eq!(stages.len(), 2 * (7 + 5 + 7));
+    assert!(stages.iter().all(|row| row[5].is_number()), "{stages:?}");
     assert_eq!(claim(&document, "cells without figures")["value"], 0.0);
     assert_eq!(claim(&document, "noise on both sides is kernel annealing")["holds"], true);
     assert!(document["notes"][0].as_str().unwrap().starts_with("The answer for this budget"));

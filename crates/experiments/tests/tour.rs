@@ -34,7 +34,7 @@ fn tour(dir: &Path, out: &str, more: &[&str]) -> Command {
 /// The report without what a clock measured.
 fn leaderboard(dir: &Path, out: &str) -> serde_json::Value {
     let mut document = report(&dir.join(out));
-    let timed = ["µs a sample", "training, s", "micros", "seconds", "on the front"];
+    let timed = ["µs a sample", "training, s", "micros", "seconds", "cell_seconds", "on the front"];
     for table in document["tables"].as_array_mut().unwrap() {
         let columns: Vec<String> =
             table["columns"].as_array().unwrap().iter().map(|c| c.as_str().unwrap().to_owned()).collect();

@@ -109,6 +109,9 @@ pub enum Problem {
          save numpy.ascontiguousarray of it"
     )]
     ColumnMajor,
+    /// A data set that is shipped with the program is not what it was built with.
+    #[error("the program's own copy is damaged: its checksum is another")]
+    Damaged,
     /// Fewer rows than are needed.
     #[error("has {got} rows where at least {needed} are needed")]
     TooFewRows {

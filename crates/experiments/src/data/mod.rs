@@ -17,7 +17,7 @@ mod rows;
 mod tests;
 mod text;
 
-pub use digits::digits;
+pub use digits::Digits;
 pub(crate) use error::printable;
 pub use error::{Error, Problem};
 pub use npy::write_npy;

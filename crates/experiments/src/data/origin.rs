@@ -19,8 +19,8 @@ pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Tab
     let (name, parameters) = origin.split_once(':').unwrap_or((origin, ""));
     let known = NAMES.iter().any(|entry| entry.name == name || entry.aliases.contains(&name));
     if origin == DIGITS && !path.exists() {
-        let (table, _) = super::digits().map_err(super::Error::at(path))?;
-        return Ok(table);
+        let super::Digits { images, columns, .. } = super::Digits::load().map_err(super::Error::at(path))?;
+        return Ok(Table { points: images, columns });
     }
     if path.exists() || !known {
         // What looks like a file is reported as one.

@@ -7,12 +7,35 @@ use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 
 const TEMPLATE: &str = include_str!("page.html");
+/// What every page has around it.
+const BASE: &str = include_str!("base.html");
+/// Pieces that pages share.
+const PARTS: &str = include_str!("parts.html");
 /// The look of every page.
-pub(super) const PAGE_STYLE: &str = include_str!("page.css");
+const LOOK: &str = include_str!("page.css");
 /// Tables that sort by a click on a head.
-pub(super) const SORTING: &str = include_str!("sorting.js");
+const SORTING: &str = include_str!("sorting.js");
 /// Animations with slider and button.
 const PLAYER: &str = include_str!("player.js");
+
+/// Fills a page whose template extends the base.
+pub(super) fn render(template: &str, page: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Whole<'a, P> {
+        #[serde(flatten)]
+        page: &'a P,
+        look: &'static str,
+        style: String,
+        script: String,
+    }
+    let whole = Whole { page, look: LOOK, style: style(".chart "), script: format!("{SORTING}{PLAYER}") };
+    let mut environment = Environment::new();
+    for (name, source) in [("base.html", BASE), ("parts.html", PARTS), ("page.html", template)] {
+        environment.add_template(name, source).expect("the template is sound");
+    }
+    let html = environment.get_template("page.html").and_then(|template| template.render(Serde(&whole)));
+    html.expect("the template knows what it is given")
+}
 
 /// What the template is given.
 #[derive(Serialize)]
@@ -28,10 +51,6 @@ struct Page<'a> {
     leading: Vec<PageTable<'a>>,
     tables: Vec<PageTable<'a>>,
     artifacts: Vec<(String, &'a str)>,
-    style: String,
-    look: &'static str,
-    sorting: &'static str,
-    player: &'static str,
     config: String,
     wall: String,
     json: String,
@@ -71,12 +90,35 @@ struct PageTable<'a> {
     csv: String,
 }
 
-/// A cell: what is shown, what it sorts by, whether it stands to the right.
-#[derive(Serialize)]
-struct PageCell {
-    text: String,
-    key: String,
-    numeric: bool,
+/// A cell: what is shown, what it sorts by, and its class, `n` for a number, which stands to the right.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct PageCell {
+    pub(super) text: String,
+    pub(super) key: String,
+    pub(super) class: &'static str,
+}
+
+impl PageCell {
+    /// A word.
+    pub(super) fn word(text: impl Into<String>) -> Self {
+        let text = text.into();
+        PageCell { key: text.clone(), text, class: "" }
+    }
+
+    /// A number.
+    pub(super) fn number(v: f64) -> Self {
+        PageCell { text: number(v, 4), key: format!("{v:?}"), class: "n" }
+    }
+
+    /// A mean with its standard deviation.
+    pub(super) fn spread(mean: f64, sd: f64) -> Self {
+        PageCell { text: spread(mean, sd), key: format!("{mean:?}"), class: "n" }
+    }
+
+    /// Nothing.
+    pub(super) fn missing() -> Self {
+        PageCell { text: "–".into(), key: String::new(), class: "n" }
+    }
 }
 
 #[derive(Serialize)]
@@ -139,33 +181,24 @@ pub(super) fn page(report: &Report, about: &Circumstances, json: &str) -> String
         leading: tables(true),
         tables: tables(false),
         artifacts: report.artifacts.iter().map(|a| (link(&a.path), a.about.as_str())).collect(),
-        style: style(".chart "),
-        look: PAGE_STYLE,
-        sorting: SORTING,
-        player: PLAYER,
         config: serde_json::to_string_pretty(&about.config).unwrap_or_default(),
         wall: duration(about.wall_seconds),
         json: data_uri("application/json", json.as_bytes()),
     };
-    let mut environment = Environment::new();
-    environment.add_template("page.html", TEMPLATE).expect("the template is sound");
-    let html = environment.get_template("page.html").and_then(|template| template.render(Serde(&page)));
-    html.expect("the template knows what it is given")
+    render(TEMPLATE, &page)
 }
 
 fn cell(cell: &Cell) -> PageCell {
     match cell {
-        Cell::Number(v) => PageCell { text: number(*v, 4), key: format!("{v:?}"), numeric: true },
-        Cell::Spread { mean, sd } => {
-            PageCell { text: spread(*mean, *sd), key: format!("{mean:?}"), numeric: true }
-        }
-        Cell::Text(text) => PageCell { text: text.clone(), key: text.clone(), numeric: false },
-        Cell::Empty(()) => PageCell { text: "–".into(), key: String::new(), numeric: true },
+        Cell::Number(v) => PageCell::number(*v),
+        Cell::Spread { mean, sd } => PageCell::spread(*mean, *sd),
+        Cell::Text(text) => PageCell::word(text.clone()),
+        Cell::Empty(()) => PageCell::missing(),
     }
 }
 
 /// A mean with as many digits as its standard deviation warrants.
-pub(super) fn spread(mean: f64, sd: f64) -> String {
+fn spread(mean: f64, sd: f64) -> String {
     format!("{} ± {}", number(mean, 3), number(sd, 2))
 }
 

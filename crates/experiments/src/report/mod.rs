@@ -110,6 +110,23 @@ pub enum Cell {
     Empty(()),
 }
 
+impl Cell {
+    /// The mean of one figure over several runs, with its standard deviation where there are several and they differ.
+    pub fn over_runs(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let sd = || (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        match values.len() {
+            0 => Cell::Empty(()),
+            1 => Cell::Number(mean),
+            // What is the same in every run has no spread, whatever rounding makes of it.
+            _ => Some(sd())
+                .filter(|sd| *sd > 1e-12 * mean.abs())
+                .map_or(Cell::Number(mean), |sd| Cell::Spread { mean, sd }),
+        }
+    }
+}
+
 impl From<f64> for Cell {
     fn from(v: f64) -> Self {
         Cell::Number(v)
@@ -304,6 +321,14 @@ mod tests {
         assert!(Claim::new("x", 0.5, Relation::Below, 1.0).holds);
         let cells = [Cell::from(1.5), Cell::from("a"), Cell::from(None::<f64>), Cell::from(f64::NAN)];
         assert_eq!(serde_json::to_string(&cells).unwrap(), r#"[1.5,"a",null,null]"#);
+    }
+
+    #[test]
+    fn runs_have_a_mean_and_a_spread_where_they_differ() {
+        assert_eq!(Cell::over_runs(&[]), Cell::Empty(()));
+        assert_eq!(Cell::over_runs(&[2.5]), Cell::Number(2.5));
+        assert_eq!(Cell::over_runs(&[1.0, 3.0]), Cell::Spread { mean: 2.0, sd: 2f64.sqrt() });
+        assert_eq!(Cell::over_runs(&[0.1; 3]), Cell::Number([0.1; 3].iter().sum::<f64>() / 3.0));
     }
 
     #[test]

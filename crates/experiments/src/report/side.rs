@@ -1,10 +1,9 @@
 //! Several finished runs on one page, side by side.
 
-use super::html::data_uri;
+use super::html::{PageCell, data_uri, render};
 use crate::failure::{Failure, Result};
-use crate::figure::{number, style};
+use crate::figure::number;
 use crate::files::write_atomic;
-use minijinja::{Environment, value::Serde};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -14,12 +13,9 @@ const TEMPLATE: &str = include_str!("side.html");
 
 #[derive(Serialize)]
 struct Page {
-    style: &'static str,
-    script: &'static str,
-    chart: String,
     runs: Vec<Head>,
-    claims: Vec<Row>,
-    settings: Vec<Row>,
+    claims: Group,
+    settings: Group,
     tables: Vec<Group>,
     figures: Vec<Drawn>,
 }
@@ -35,26 +31,12 @@ struct Head {
     made: String,
 }
 
-/// One thing that every run has, or lacks.
-#[derive(Serialize)]
-struct Row {
-    name: String,
-    cells: Vec<SideCell>,
-}
-
-#[derive(Serialize, Default, Clone)]
-struct SideCell {
-    text: String,
-    key: String,
-    class: &'static str,
-}
-
-/// The rows of one table in all runs, with the run as a further column.
+/// A table: what every run has or lacks, a run a column; or the rows of one table in all runs, the run being a further column.
 #[derive(Serialize)]
 struct Group {
     title: String,
     columns: Vec<String>,
-    rows: Vec<Vec<SideCell>>,
+    rows: Vec<Vec<PageCell>>,
 }
 
 /// The figure of one name in every run.
@@ -72,19 +54,13 @@ pub fn side_by_side(dirs: &[PathBuf], to: &Path) -> Result<()> {
     let documents: Vec<Value> = dirs.iter().map(|dir| read(dir)).collect::<Result<_>>()?;
     let names = short(dirs);
     let page = Page {
-        style: super::html::PAGE_STYLE,
-        script: super::html::SORTING,
-        chart: style(".chart "),
         runs: documents.iter().zip(&names).map(|(d, name)| head(d, name)).collect(),
-        claims: claims(&documents),
-        settings: settings(&documents),
+        claims: claims(&documents, &names),
+        settings: settings(&documents, &names),
         tables: tables(&documents, &names),
         figures: figures(&documents, dirs, &names),
     };
-    let mut environment = Environment::new();
-    environment.add_template("page.html", TEMPLATE).expect("the template is sound");
-    let html = environment.get_template("page.html").and_then(|template| template.render(Serde(&page)));
-    let html = html.expect("the template knows what it is given");
+    let html = render(TEMPLATE, &page);
     Ok(write_atomic(to, |out| out.write_all(html.as_bytes()))?)
 }
 
@@ -163,12 +139,18 @@ fn find<'a>(document: &'a Value, key: &str, name: &str, wanted: &str) -> Option<
     list(&document[key]).find(|one| one[name] == wanted)
 }
 
-fn claims(documents: &[Value]) -> Vec<Row> {
+/// One thing a row, a run a column.
+fn beside(title: &str, name: &str, runs: &[String], rows: Vec<Vec<PageCell>>) -> Group {
+    let columns = std::iter::once(name).chain(runs.iter().map(String::as_str)).map(str::to_owned).collect();
+    Group { title: title.into(), columns, rows }
+}
+
+fn claims(documents: &[Value], runs: &[String]) -> Group {
     let cell = |claim: Option<&Value>| match claim {
-        None => SideCell { text: "–".into(), ..SideCell::default() },
+        None => PageCell { class: "", ..PageCell::missing() },
         Some(claim) => {
             let holds = claim["holds"] == true;
-            SideCell {
+            PageCell {
                 text: format!(
                     "{} {} ({} {})",
                     if holds { "✓" } else { "✗" },
@@ -181,17 +163,15 @@ fn claims(documents: &[Value]) -> Vec<Row> {
             }
         }
     };
-    names(documents, "claims", "name")
-        .into_iter()
-        .map(|name| Row {
-            cells: documents.iter().map(|d| cell(find(d, "claims", "name", &name))).collect(),
-            name,
-        })
-        .collect()
+    let rows = names(documents, "claims", "name").into_iter().map(|name| {
+        let cells = documents.iter().map(|d| cell(find(d, "claims", "name", &name)));
+        std::iter::once(PageCell::word(&name)).chain(cells).collect()
+    });
+    beside("Claims", "claim", runs, rows.collect())
 }
 
 /// The settings in which the runs differ.
-fn settings(documents: &[Value]) -> Vec<Row> {
+fn settings(documents: &[Value], runs: &[String]) -> Group {
     let flat: Vec<Vec<(String, String)>> = documents
         .iter()
         .map(|document| {
@@ -213,12 +193,10 @@ fn settings(documents: &[Value]) -> Vec<Row> {
         let values: Vec<String> = flat.iter().map(find).collect();
         (key.clone(), values)
     });
-    rows.filter(|(_, values)| values.iter().any(|v| v != &values[0]))
-        .map(|(name, values)| Row {
-            name,
-            cells: values.into_iter().map(|v| SideCell { key: v.clone(), text: v, class: "" }).collect(),
-        })
-        .collect()
+    let rows = rows
+        .filter(|(_, values)| values.iter().any(|v| v != &values[0]))
+        .map(|(key, values)| std::iter::once(key).chain(values).map(PageCell::word).collect());
+    beside("Settings that differ", "key", runs, rows.collect())
 }
 
 fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
@@ -247,7 +225,7 @@ fn tables(documents: &[Value], runs: &[String]) -> Vec<Group> {
                     continue;
                 }
                 for row in list(&table["rows"]) {
-                    let mut cells = vec![SideCell { text: run.clone(), key: run.clone(), class: "" }];
+                    let mut cells = vec![PageCell::word(run)];
                     cells.extend(list(row).map(cell));
                     rows.push(cells);
                 }
@@ -259,14 +237,12 @@ fn tables(documents: &[Value], runs: &[String]) -> Vec<Group> {
     groups
 }
 
-fn cell(value: &Value) -> SideCell {
+fn cell(value: &Value) -> PageCell {
     match (value.as_f64(), value["mean"].as_f64(), value["sd"].as_f64()) {
-        (Some(v), ..) => SideCell { text: number(v, 4), key: format!("{v:?}"), class: "n" },
-        (None, Some(mean), Some(sd)) => {
-            SideCell { text: super::html::spread(mean, sd), key: format!("{mean:?}"), class: "n" }
-        }
-        _ if value.is_null() => SideCell { text: "–".into(), key: String::new(), class: "n" },
-        _ => SideCell { text: text(value), key: text(value), class: "" },
+        (Some(v), ..) => PageCell::number(v),
+        (None, Some(mean), Some(sd)) => PageCell::spread(mean, sd),
+        _ if value.is_null() => PageCell::missing(),
+        _ => PageCell::word(text(value)),
     }
 }
 

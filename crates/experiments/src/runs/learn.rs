@@ -1,12 +1,13 @@
 //! A map learned from a user's own data.
 
 use super::compare::shuffled;
+use super::fit;
 use super::given::{self, Given};
 use super::method::Choice;
 use super::neighbours::agreement;
 use super::pictures;
 use super::training::bounded_by_rows;
-use crate::context::{Budget, Context, Trained};
+use crate::context::{Budget, Context};
 use crate::data::{self, LIMIT, NpyRows, Options, Table as Rows, column_names, write_npy};
 use crate::failure::{Failure, Result};
 use crate::figure::number;
@@ -20,7 +21,7 @@ use divergences::{Divergence, Mmd, Statistic};
 use measures::rand::RngExt;
 use measures::{Empirical, Points, Seed};
 use models::methods::statistics::median_distance;
-use models::{Precision, Source, Status};
+use models::{Precision, Source};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -142,7 +143,15 @@ impl Experiment for Learn {
                 train.len()
             ));
         }
-        let trained = fit(context, &config, &*source)?;
+        let budget = Budget {
+            steps: config.steps,
+            ema: config.ema,
+            precision: config.precision,
+            checkpoint_every: config.checkpoint_every,
+            wall_seconds: config.wall_seconds,
+            ..Budget::default()
+        };
+        let trained = fit::fit(context, &config.method, budget, &*source)?;
         let n = config.samples.max(2);
         let generated = match given.points() {
             None => trained.model.generate(n, seed.named("samples"))?,
@@ -166,15 +175,14 @@ impl Experiment for Learn {
         judge(&mut report, &config, &generated, &train, &test, seed.named("judge"))?;
         context.check_stop()?;
         remember(&mut report, &generated, &train, &test, seed.named("memorisation"))?;
-        training(&mut report, &config, &trained);
+        fit::training(&mut report, &config.method, config.steps, &trained);
         report.figure(pictures::clouds(
             "clouds",
             "Held-out data and samples",
             &columns,
             &[("held-out data", &test), ("samples", &generated)],
         ));
-        let caption = "The loss as the method reports it, averaged over windows of steps.";
-        report.figure(pictures::losses("loss", caption, &[("loss", &trained.history)], None));
+        fit::losses(&mut report, &trained);
         write_npy(&context.path("samples.npy"), &generated)?;
         trained.model.save(&context.path("model.safetensors"))?;
         report.artifact("model.safetensors", "the learned map, for the experiment sample");
@@ -285,19 +293,6 @@ fn split(origin: &str, rows: usize, test: f64, seed: Seed) -> Result<(Vec<usize>
     Ok((order[held..].to_vec(), order[..held].to_vec()))
 }
 
-fn fit(context: &Context<'_>, config: &LearnConfig, target: &dyn Source) -> Result<Trained> {
-    let budget = Budget {
-        steps: config.steps,
-        ema: config.ema,
-        precision: config.precision,
-        log_every: (config.steps / 200).clamp(1, 50),
-        checkpoint_every: config.checkpoint_every,
-        wall_seconds: config.wall_seconds,
-    };
-    let settings = context.train_config(&budget, context.seed_number());
-    context.train_by_name("train", config.method.method()?, config.method.settings(), settings, target)
-}
-
 /// The distances between generated and held-out points, each beside its floor: the same between two independent parts of
 /// the data of that size, over several splits.
 fn judge(
@@ -368,41 +363,8 @@ fn remember(
     seed: Seed,
 ) -> Result<()> {
     let found = memorisation(&head(generated, COPIES), train, test, RELABELLINGS, seed)?;
-    let columns = ["quantity", "value", "without memorisation, from", "to"];
-    let mut table =
-        Table::new("memorisation", "Nearest neighbours: training rows against held-out rows", &columns);
-    let (low, high) = found.null_ratio;
-    let name = "median of distance to training rows / distance to held-out rows";
-    table.push(vec![name.into(), found.median_ratio.into(), low.into(), high.into()]);
-    let expected = found.expected_closer;
-    let name = "share of samples nearer to a training row";
-    table.push(vec![name.into(), found.closer.into(), expected.into(), expected.into()]);
-    report.table(table);
+    fit::memorisation(report, "rows", &found);
     let name = "p-value of samples being nearer to training rows than chance allows";
     report.claim(Claim::at_least(name, found.p_value, 0.002));
     Ok(())
-}
-
-fn training(report: &mut Report, config: &LearnConfig, trained: &Trained) {
-    let outcome = &trained.outcome;
-    match outcome.status {
-        Status::Diverged { at, restored } => {
-            report.note(format!("Training diverged at step {at}; the model is that of step {restored}."));
-            report.claim(Claim::at_least("steps before training diverged", at as f64, config.steps as f64));
-        }
-        Status::OutOfTime => {
-            report.note(format!("The time was up after {} of {} steps.", outcome.step, config.steps));
-        }
-        _ => {}
-    }
-    let columns = ["method", "steps", "last loss", "seconds", "evaluations a sample"];
-    let mut table = Table::new("training", "Training", &columns);
-    table.push(vec![
-        config.method.name().into(),
-        outcome.step.into(),
-        outcome.loss.into(),
-        outcome.seconds.into(),
-        trained.model.evaluations().into(),
-    ]);
-    report.table(table);
 }

@@ -7,6 +7,7 @@ mod compare;
 mod digits;
 mod distances;
 mod fig1;
+mod fit;
 mod given;
 mod ground;
 mod guarantees;

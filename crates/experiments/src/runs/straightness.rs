@@ -284,9 +284,9 @@ fn report(
                     name.as_str().into(),
                     variant.label.as_str().into(),
                     (*evaluations).into(),
-                    spread(scores),
-                    spread(gaps),
-                    spread(&seconds),
+                    Cell::over_runs(scores),
+                    Cell::over_runs(gaps),
+                    Cell::over_runs(&seconds),
                     scores.len().into(),
                 ]);
             }
@@ -332,18 +332,6 @@ fn claims(report: &mut Report, target: &str, curves: &[(&str, Curve)]) {
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-fn spread(values: &[f64]) -> Cell {
-    let center = mean(values);
-    match values.len() {
-        0 => Cell::Empty(()),
-        1 => center.into(),
-        n => {
-            let sd = (values.iter().map(|v| (v - center).powi(2)).sum::<f64>() / (n as f64 - 1.0)).sqrt();
-            Cell::Spread { mean: center, sd }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 //!
 //! The calculus and the kind of noise of an equation are in its type; a [`Scheme`] takes the equations it converges for.
 //! Noise comes from a [`Noise`]: [`WhiteNoise`] where speed counts, [`BrownianTree`] where refinements and re-runs must
-//! see the same path.
+//! see the same path; [`Antithetic`] pairs every path with its mirror image.
 
+mod antithetic;
 mod bridge;
 mod equation;
 mod family;
@@ -16,6 +17,7 @@ mod tree;
 
 pub(crate) use normal::block_normals;
 
+pub use antithetic::Antithetic;
 pub use equation::{Additive, Corrected, Diagonal, Equation, Ito, Stratonovich};
 pub use family::{Direction, FamilyDrift, family, reverse};
 pub use noise::{Noise, Walk, WhiteNoise};

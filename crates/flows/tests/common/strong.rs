@@ -9,8 +9,7 @@ use super::checks::{Verdict, slope, verdict};
 use flows::VelocityField;
 use flows::field::Pointwise;
 use flows::measures::{Estimate, Points, Seed};
-use flows::sde::{Additive, BrownianTree, Diagonal, Equation, Noise, Scheme, Sde, Sra1, Walk};
-use std::ops::Range;
+use flows::sde::{Additive, Antithetic, BrownianTree, Diagonal, Equation, Noise, Scheme, Sde, Sra1};
 
 pub(crate) const BATCHES: usize = 16;
 pub(crate) const CELLS: usize = 4;
@@ -44,35 +43,17 @@ pub(crate) fn start(n: usize) -> Points {
     Points::from_fn(n, 2, |i, x| (x[0], x[1]) = (0.5 + 0.001 * (i % 7) as f64, -0.3))
 }
 
-/// The paths of a tree, or the same with their sign changed. Strong errors are odd in the noise to leading order, weak ones
-/// are even: the mean over both has little noise left.
-pub(crate) struct Mirror(pub(crate) BrownianTree, pub(crate) f64);
+/// Strong errors are odd in the noise to leading order, weak ones are even: the mean over both signs has little noise left.
+pub(crate) type Mirror = Antithetic<BrownianTree>;
 
-pub(crate) struct MirrorWalk<'a>(Box<dyn Walk<Points> + 'a>, f64);
-
-impl Noise<Points> for Mirror {
-    fn walk(&self, rows: Range<usize>, like: &Points) -> flows::Result<Box<dyn Walk<Points> + '_>> {
-        Ok(Box::new(MirrorWalk(self.0.walk(rows, like)?, self.1)))
-    }
-}
-
-impl Walk<Points> for MirrorWalk<'_> {
-    fn next(&mut self, from: f64, to: f64, w: &mut Points, mut h: Option<&mut Points>) -> flows::Result<()> {
-        self.0.next(from, to, w, h.as_deref_mut())?;
-        w.as_mut_slice().iter_mut().for_each(|w| *w *= self.1);
-        h.into_iter().for_each(|h| h.as_mut_slice().iter_mut().for_each(|h| *h *= self.1));
-        Ok(())
-    }
-}
-
-pub(crate) fn noise(batch: usize, sign: f64) -> Mirror {
-    Mirror(BrownianTree::new(Seed::new(batch as u64), 0.0, 1.0, 2).unwrap().cells(CELLS).unwrap(), sign)
+pub(crate) fn noise(batch: usize) -> [Mirror; 2] {
+    Antithetic::pair(BrownianTree::new(Seed::new(batch as u64), 0.0, 1.0, 2).unwrap().cells(CELLS).unwrap())
 }
 
 pub(crate) fn exact_arsinh(noise: &Mirror, n: usize) -> Points {
-    let (w, _) = noise.0.increment(0..n, 0.0, 1.0).unwrap();
+    let (w, _) = noise.noise().increment(0..n, 0.0, 1.0).unwrap();
     let x0 = start(n);
-    let at = |i: usize, c: usize| (noise.1 * w.row(i)[c] + x0.row(i)[c].asinh()).sinh();
+    let at = |i: usize, c: usize| (noise.sign() * w.row(i)[c] + x0.row(i)[c].asinh()).sinh();
     Points::from_fn(n, 2, |i, x| (0..2).for_each(|c| x[c] = at(i, c)))
 }
 
@@ -114,7 +95,7 @@ pub(crate) fn check_order_on<E: Equation<Points>, N: Noise<Points>>(
     let h: Vec<f64> = steps.iter().map(|&s| -(s as f64).ln()).collect();
     let mut slopes = Vec::new();
     for batch in 0..BATCHES {
-        let both = [1.0, -1.0].map(|sign| noise(batch, sign));
+        let both = noise(batch);
         let exact = both.each_ref().map(|noise| reference(noise, n));
         let both = both.map(&through);
         let errors = steps.iter().map(|&s| {

@@ -1,7 +1,7 @@
 //! The answer, with intervals, also where it is no.
 
 use super::arms::{Arm, Objective};
-use super::cell::Found;
+use super::cell::{Found, Stage};
 use super::identity::Line;
 use super::{Plan, Task, figures};
 use crate::cells::Outcome;
@@ -50,6 +50,14 @@ impl Ratio {
         }
     }
 
+    fn answer(&self) -> &'static str {
+        match self.verdict() {
+            "better" => "yes, it helps",
+            "worse" => "no, it does harm",
+            _ => "no, no difference is shown",
+        }
+    }
+
     fn text(&self) -> String {
         format!("{} [{}, {}]", number(self.value, 3), number(self.low, 3), number(self.high, 3))
     }
@@ -94,12 +102,20 @@ impl<'a> Scores<'a> {
         (0..self.plan.seeds).filter_map(pair).collect()
     }
 
-    /// Over all targets and losses that have both arms: one mean a seed, so that the interval is over seeds, for these
-    /// targets and losses.
+    /// Over all targets and losses that have both arms.
     fn pooled(&self, arm: Arm, other: Arm) -> Option<Ratio> {
+        self.pooled_over(arm, other, |_, _| true)
+    }
+
+    /// Over those targets and losses that have both arms and are wanted: one mean a seed, so that the interval is over seeds,
+    /// for these targets and losses.
+    fn pooled_over(&self, arm: Arm, other: Arm, wanted: impl Fn(usize, Objective) -> bool) -> Option<Ratio> {
         let mut sums: BTreeMap<u64, (f64, usize)> = BTreeMap::new();
         for target in 0..self.plan.targets.len() {
-            for &objective in &self.plan.objectives {
+            for &objective in self.plan.losses(target) {
+                if !wanted(target, objective) {
+                    continue;
+                }
                 for (run, log) in self.pairs(target, objective, arm, other) {
                     let sum = sums.entry(run).or_default();
                     *sum = (sum.0 + log, sum.1 + 1);
@@ -122,11 +138,12 @@ pub(super) fn report(
 ) -> Report {
     let scores = Scores::new(plan, tasks, found);
     let mut report = Report::new(format!(
-        "A one-step map is trained by {} losses against {} targets. Does it end nearer to the target when the target begins as noise and \
-         sharpens round by round, as the paper asks, than when it is trained against the data from the start? {} seeds, {} steps, batches \
-         of {}.",
+        "A one-step map is trained by {} losses against {} targets{}. Does it end nearer to the target when the target begins as noise \
+         and sharpens round by round, as the paper asks, than when it is trained against the data from the start? {} seeds, {} steps, \
+         batches of {}.",
         plan.objectives.len(),
-        plan.targets.len(),
+        plan.whole,
+        further(plan),
         plan.seeds,
         plan.steps,
         plan.shared.batch
@@ -139,9 +156,11 @@ pub(super) fn report(
         report.animation(animation);
     }
     report.table(pooled_table(&scores).leading());
+    report.table(parts_table(&scores).leading());
     report.table(pairs_table(&scores));
     report.table(scores_table(&scores, tasks, found));
     report.table(flow_table(&scores, tasks, found));
+    report.table(stages_table(plan, tasks, found));
     report.table(identity_table(identity));
     for (task, outcome) in tasks.iter().zip(found) {
         if let Some(why) = outcome.failed() {
@@ -156,7 +175,21 @@ pub(super) fn report(
          parameters; intervals are 95% by Student's law over seeds, for these targets and losses and no others. The budget is one in \
          steps and batch; a learned critic's own steps, and what a loss costs, come on top and are told in seconds.",
     );
+    report.note(
+        "Every interval is by itself: of twenty comparisons that differ in nothing, one is expected to be told better or worse. The \
+         tables tell how many there are.",
+    );
     report
+}
+
+/// The targets that have fewer losses, as a part of the question.
+fn further(plan: &Plan) -> String {
+    let more = &plan.targets[plan.whole..];
+    if more.is_empty() {
+        return String::new();
+    }
+    let losses: Vec<&str> = plan.few.iter().map(|objective| objective.name()).collect();
+    format!(" and by {} of them ({}) against {}", losses.len(), losses.join(", "), more.join(", "))
 }
 
 fn claims(
@@ -172,14 +205,21 @@ fn claims(
             "The answer for this budget: annealing the target multiplies the score of training without annealing by {} over all targets \
              and losses: {}.",
             ratio.text(),
-            match ratio.verdict() {
-                "better" => "yes, it helps",
-                "worse" => "no, it does harm",
-                _ => "no, no difference is shown",
-            }
+            ratio.answer()
         ),
         None => "There is no answer yet: too few cells of the arms none and target have figures.".into(),
     });
+    if scores.plan.targets.len() > 1 {
+        for (t, name) in scores.plan.targets.iter().enumerate() {
+            if let Some(ratio) = scores.pooled_over(Arm::Target, Arm::None, |target, _| target == t) {
+                report.note(format!(
+                    "On {name} by itself the factor is {}: {}.",
+                    ratio.text(),
+                    ratio.answer()
+                ));
+            }
+        }
+    }
     let mut upper = |name: &str, arm: Arm, other: Arm| {
         if let Some(ratio) = scores.pooled(arm, other) {
             report.claim(Claim::new(name, ratio.high, Relation::Below, 1.0));
@@ -235,7 +275,7 @@ impl Scores<'_> {
         let (mut one, mut flow) = (Vec::new(), Vec::new());
         for target in 0..self.plan.targets.len() {
             let best =
-                self.plan.objectives.iter().filter_map(|&o| geometric(&self.of(target, o, Arm::Target)));
+                self.plan.losses(target).iter().filter_map(|&o| geometric(&self.of(target, o, Arm::Target)));
             one.push(best.fold(f64::INFINITY, f64::min));
             let curves = self.curves(tasks, found, target);
             flow.push(geometric(curves.get("flow_matching")?.values().next_back()?)?);
@@ -249,19 +289,6 @@ fn geometric(values: &[f64]) -> Option<f64> {
         return None;
     }
     Some((values.iter().map(|v| v.ln()).sum::<f64>() / values.len() as f64).exp())
-}
-
-fn deviation(values: &[f64]) -> Cell {
-    let n = values.len() as f64;
-    match values.len() {
-        0 => Cell::Empty(()),
-        1 => values[0].into(),
-        _ => {
-            let mean = values.iter().sum::<f64>() / n;
-            let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
-            Cell::Spread { mean, sd }
-        }
-    }
 }
 
 const COMPARED: [(Arm, Arm); 8] = [
@@ -295,12 +322,39 @@ fn pooled_table(scores: &Scores<'_>) -> Table {
     table
 }
 
+/// What the answer is made of: each target by itself over its losses, and each loss over its targets.
+fn parts_table(scores: &Scores<'_>) -> Table {
+    let columns = ["over", "arm", "against", "ratio of scores", "from", "to", "seeds", "the arm is"];
+    let mut table = Table::new("parts", "The answer, target by target and loss by loss", &columns);
+    let plan = scores.plan;
+    let compared = COMPARED.into_iter().filter(|(arm, other)| *other == Arm::None && plan.arms.contains(arm));
+    for (arm, other) in compared {
+        let mut add = |over: String, ratio: Option<Ratio>| {
+            let mut row = vec![Cell::from(over), arm.name().into(), other.name().into()];
+            row.extend(ratio_cells(ratio));
+            table.push(row);
+        };
+        for (t, name) in plan.targets.iter().enumerate() {
+            let losses = plan.losses(t).iter().filter(|objective| objective.takes(arm)).count();
+            let over = format!("{name}, {losses} loss{}", if losses == 1 { "" } else { "es" });
+            add(over, scores.pooled_over(arm, other, |target, _| target == t));
+        }
+        for &objective in plan.objectives.iter().filter(|objective| objective.takes(arm)) {
+            let targets = (0..plan.targets.len()).filter(|t| plan.losses(*t).contains(&objective)).count();
+            let over =
+                format!("{}, {targets} target{}", objective.name(), if targets == 1 { "" } else { "s" });
+            add(over, scores.pooled_over(arm, other, |_, o| o == objective));
+        }
+    }
+    table
+}
+
 fn pairs_table(scores: &Scores<'_>) -> Table {
     let columns =
         ["target", "loss", "arm", "against", "ratio of scores", "from", "to", "seeds", "the arm is"];
     let mut table = Table::new("pairs", "The answer, loss by loss", &columns);
     for (t, name) in scores.plan.targets.iter().enumerate() {
-        for &objective in &scores.plan.objectives {
+        for &objective in scores.plan.losses(t) {
             for (arm, other) in COMPARED {
                 let there = scores.plan.arms.contains(&arm) && scores.plan.arms.contains(&other);
                 if !there || !objective.takes(arm) {
@@ -325,7 +379,7 @@ fn scores_table(scores: &Scores<'_>, tasks: &[Task], found: &[Outcome<Found>]) -
     let columns = ["target", "loss", "arm", "score", "W₂", "W₂ / floor", "training, s", "seeds", "missing"];
     let mut table = Table::new("scores", "Every arm of every loss", &columns);
     for (t, name) in scores.plan.targets.iter().enumerate() {
-        for &objective in &scores.plan.objectives {
+        for &objective in scores.plan.losses(t) {
             for &arm in scores.plan.arms.iter().filter(|arm| objective.takes(**arm)) {
                 let cells: Vec<&Outcome<Found>> = tasks
                     .iter()
@@ -346,10 +400,10 @@ fn scores_table(scores: &Scores<'_>, tasks: &[Task], found: &[Outcome<Found>]) -
                     name.as_str().into(),
                     objective.name().into(),
                     arm.name().into(),
-                    deviation(&scores.of(t, objective, arm)),
-                    deviation(&w2),
-                    deviation(&over),
-                    deviation(&done.iter().map(|f| f.seconds).collect::<Vec<_>>()),
+                    Cell::over_runs(&scores.of(t, objective, arm)),
+                    Cell::over_runs(&w2),
+                    Cell::over_runs(&over),
+                    Cell::over_runs(&done.iter().map(|f| f.seconds).collect::<Vec<_>>()),
                     done.len().into(),
                     (cells.len() - done.len()).into(),
                 ]);
@@ -369,10 +423,44 @@ fn flow_table(scores: &Scores<'_>, tasks: &[Task], found: &[Outcome<Found>]) -> 
                     name.as_str().into(),
                     method.into(),
                     evaluations.into(),
-                    deviation(&values),
+                    Cell::over_runs(&values),
                     values.len().into(),
                 ];
                 table.push(row);
+            }
+        }
+    }
+    table
+}
+
+/// Loss and distances on the way: means over seeds at each look.
+fn stages_table(plan: &Plan, tasks: &[Task], found: &[Outcome<Found>]) -> Table {
+    let columns = [
+        "target",
+        "loss",
+        "arm",
+        "part of the steps",
+        "t of the path",
+        "value of the loss",
+        "W₂ to the data",
+        "W₂ to ρ_t",
+    ];
+    let mut table = Table::new("stages", "Along training: loss and W₂, means over seeds", &columns);
+    for (t, name) in plan.targets.iter().enumerate() {
+        for &objective in plan.losses(t) {
+            for &arm in plan.arms.iter().filter(|arm| objective.takes(**arm)) {
+                for stage in mean_stages(tasks, found, (t, objective, arm)) {
+                    table.push(vec![
+                        name.as_str().into(),
+                        objective.name().into(),
+                        arm.name().into(),
+                        stage.progress.into(),
+                        stage.t.into(),
+                        stage.loss.into(),
+                        stage.to_data.into(),
+                        stage.to_path.into(),
+                    ]);
+                }
             }
         }
     }
@@ -406,7 +494,8 @@ fn forest(scores: &Scores<'_>) -> Figure {
     let plan = scores.plan;
     let mut panels = Vec::new();
     for (t, name) in plan.targets.iter().enumerate() {
-        let count = plan.objectives.len() as f64;
+        let losses = plan.losses(t);
+        let count = losses.len() as f64;
         let mut panel = Panel::new(
             name,
             Axis::log("score over that of no annealing"),
@@ -414,7 +503,7 @@ fn forest(scores: &Scores<'_>) -> Figure {
         );
         let mut left = f64::INFINITY;
         let arms: Vec<Arm> = plan.arms.iter().copied().filter(|arm| *arm != Arm::None).collect();
-        for (k, &objective) in plan.objectives.iter().enumerate() {
+        for (k, &objective) in losses.iter().enumerate() {
             for (j, &arm) in arms.iter().enumerate() {
                 let logs: Vec<f64> = scores.pairs(t, objective, arm, Arm::None).iter().map(|p| p.1).collect();
                 let Some(ratio) = Ratio::of(&logs) else { continue };
@@ -434,11 +523,8 @@ fn forest(scores: &Scores<'_>) -> Figure {
                 left = left.min(ratio.low);
             }
         }
-        let names = plan
-            .objectives
-            .iter()
-            .enumerate()
-            .map(|(k, o)| (left, count - k as f64 + 0.42, o.name().to_owned()));
+        let names =
+            losses.iter().enumerate().map(|(k, o)| (left, count - k as f64 + 0.42, o.name().to_owned()));
         panel = panel.line("no difference", Color::Grey, Dash::Dotted, vec![(1.0, 0.2), (1.0, count + 0.8)]);
         panels.push(panel.labels(names.filter(|n| n.0.is_finite()).collect()));
     }
@@ -451,28 +537,25 @@ fn forest(scores: &Scores<'_>) -> Figure {
 fn along(plan: &Plan, tasks: &[Task], found: &[Outcome<Found>]) -> Figure {
     let mut panels = Vec::new();
     for (t, name) in plan.targets.iter().enumerate() {
-        for &objective in &plan.objectives {
+        for &objective in plan.losses(t) {
             let mut panel = Panel::new(
                 format!("{name}, {}", objective.name()),
                 Axis::new("part of the steps"),
                 Axis::log("W₂"),
             );
             for (j, &arm) in plan.arms.iter().enumerate().filter(|(_, arm)| objective.takes(**arm)) {
-                let mean = mean_stages(
-                    tasks,
-                    found,
-                    |task| matches!(task, Task::Map { target, objective: o, arm: a, .. } if (*target, *o, *a) == (t, objective, arm)),
-                );
+                let mean = mean_stages(tasks, found, (t, objective, arm));
                 let label = if arm == Arm::None { "none".to_owned() } else { arm.name().to_owned() };
                 let dash = if arm == Arm::None { Dash::Dashed } else { Dash::Solid };
                 let color = if arm == Arm::None { Color::Ink } else { Color::of_series(j.saturating_sub(1)) };
-                panel = panel.line(label, color, dash, mean.iter().map(|s| (s.0, s.1)).collect());
+                panel =
+                    panel.line(label, color, dash, mean.iter().map(|s| (s.progress, s.to_data)).collect());
                 if arm == Arm::Target {
                     panel = panel.line(
                         "target, W₂ to ρ_t",
                         color,
                         Dash::Dotted,
-                        mean.iter().map(|s| (s.0, s.2)).collect(),
+                        mean.iter().map(|s| (s.progress, s.to_path)).collect(),
                     );
                 }
             }
@@ -484,20 +567,31 @@ fn along(plan: &Plan, tasks: &[Task], found: &[Outcome<Found>]) -> Figure {
     Figure::new("along", "W₂ along training", caption, panels).in_rows_of(3)
 }
 
-/// (progress, W₂ to the data, W₂ to ρ_t), means over seeds.
-fn mean_stages(
-    tasks: &[Task],
-    found: &[Outcome<Found>],
-    wanted: impl Fn(&Task) -> bool,
-) -> Vec<(f64, f64, f64)> {
-    let mut sums: BTreeMap<u64, (f64, f64, f64, f64)> = BTreeMap::new();
-    for (_, outcome) in tasks.iter().zip(found).filter(|(task, _)| wanted(task)) {
-        for stage in figures(outcome).into_iter().flat_map(|found| &found.stages) {
-            let sum = sums.entry(stage.progress.to_bits()).or_default();
-            *sum = (stage.progress, sum.1 + stage.to_data, sum.2 + stage.to_path, sum.3 + 1.0);
+/// The looks at the maps of one target, loss and arm: means over seeds, without clouds.
+fn mean_stages(tasks: &[Task], found: &[Outcome<Found>], wanted: (usize, Objective, Arm)) -> Vec<Stage> {
+    let mut looks: BTreeMap<u64, Vec<&Stage>> = BTreeMap::new();
+    for (task, outcome) in tasks.iter().zip(found) {
+        let Task::Map { target, objective, arm, .. } = task else { continue };
+        if (*target, *objective, *arm) == wanted {
+            for stage in figures(outcome).into_iter().flat_map(|found| &found.stages) {
+                looks.entry(stage.progress.to_bits()).or_default().push(stage);
+            }
         }
     }
-    sums.values().map(|s| (s.0, s.1 / s.3, s.2 / s.3)).collect()
+    let mean = |looks: Vec<&Stage>| {
+        let of = |value: fn(&Stage) -> f64| looks.iter().map(|s| value(s)).sum::<f64>() / looks.len() as f64;
+        let losses: Vec<f64> = looks.iter().filter_map(|s| s.loss).collect();
+        let loss = Some(losses.iter().sum::<f64>() / losses.len() as f64).filter(|loss| loss.is_finite());
+        Stage {
+            progress: looks[0].progress,
+            t: looks[0].t,
+            loss,
+            to_data: of(|s| s.to_data),
+            to_path: of(|s| s.to_path),
+            cloud: Vec::new(),
+        }
+    };
+    looks.into_values().map(mean).collect()
 }
 
 fn flow_figure(scores: &Scores<'_>, tasks: &[Task], found: &[Outcome<Found>]) -> Figure {
@@ -520,7 +614,7 @@ fn flow_figure(scores: &Scores<'_>, tasks: &[Task], found: &[Outcome<Found>]) ->
         for (arm, color) in [(Arm::None, Color::Ink), (Arm::Target, Color::Green)] {
             let maps: Vec<(f64, f64)> = scores
                 .plan
-                .objectives
+                .losses(t)
                 .iter()
                 .filter_map(|&o| Some((1.0, geometric(&scores.of(t, o, arm))?)))
                 .collect();

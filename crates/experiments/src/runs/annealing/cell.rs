@@ -12,7 +12,7 @@ use divergences::transport::Wasserstein;
 use measures::zoo::Gaussian;
 use measures::{Empirical, Points, Sample, Seed};
 use models::methods::AnyMethod;
-use models::{Generator, Precision, Status, TrainConfig};
+use models::{Generator, Precision, TrainConfig};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -101,10 +101,7 @@ pub(super) fn annealed(
         stage.loss = trained.history.iter().rev().find(|(at, _)| *at <= step).map(|(_, loss)| *loss);
     }
     let x = trained.model.generate(ground.n(), Seed::new(trial.seed).named("generated"))?;
-    let diverged = match trained.outcome.status {
-        Status::Diverged { at, .. } => Some(at),
-        _ => None,
-    };
+    let diverged = trained.diverged();
     Ok(Found { figures: vec![(1, ground.figures(x)?)], stages, seconds: trained.seconds, diverged })
 }
 
@@ -124,10 +121,7 @@ pub(super) fn solved(cell: &Cell<'_>, ground: &Ground, trial: &Trial<'_>, steps:
         let x = trained.model.generate(ground.n(), Seed::new(trial.seed).named("generated"))?;
         figures.push((trained.model.evaluations(), ground.figures(x)?));
     }
-    let diverged = match trained.outcome.status {
-        Status::Diverged { at, .. } => Some(at),
-        _ => None,
-    };
+    let diverged = trained.diverged();
     Ok(Found { figures, stages: Vec::new(), seconds: trained.seconds, diverged })
 }
 

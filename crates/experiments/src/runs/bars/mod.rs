@@ -15,7 +15,7 @@ use crate::report::{Cell, Claim, Report, Table};
 use measures::zoo::Target;
 use measures::{Empirical, Seed};
 use models::methods::{AnyMethod, all, by_name};
-use models::{Generator, Precision, Status};
+use models::{Generator, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -230,13 +230,10 @@ fn measured(
         steps: budget.steps,
         seconds: trained.seconds,
         evaluations: trained.model.evaluations(),
-        diverged: None,
+        diverged: trained.diverged(),
         failed: None,
         gap: None,
     };
-    if let Status::Diverged { at, .. } = trained.outcome.status {
-        found.diverged = Some(at);
-    }
     let seed = Seed::new(seed).named("generated");
     match trained.model.generate(config.n, seed) {
         Ok(x) => found.figures = Some(rule.measure(&Empirical::uniform(x)?)?),

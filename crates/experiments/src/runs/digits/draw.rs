@@ -1,9 +1,11 @@
 //! Sheets of small images as pictures.
 
-use super::data::{PIXELS, SIDE};
+use crate::data::Digits;
 use crate::figure::{Figure, Panel};
 use measures::Points;
 
+/// Pixels in a row of an image, and in a column.
+const SIDE: usize = Digits::SIDE;
 /// Between two images, in pixels.
 const GAP: usize = 1;
 
@@ -14,7 +16,7 @@ fn sheet(images: &Points, columns: usize) -> (usize, Vec<f64>) {
     let mut ink = vec![0.0; width * (rows * (SIDE + GAP) + GAP)];
     for (k, image) in images.rows().enumerate() {
         let (left, top) = (k % columns * (SIDE + GAP) + GAP, k / columns * (SIDE + GAP) + GAP);
-        for (p, v) in image.iter().take(PIXELS).enumerate() {
+        for (p, v) in image.iter().take(Digits::PIXELS).enumerate() {
             ink[(top + p / SIDE) * width + left + p % SIDE] = (0.5 * (v + 1.0)).clamp(0.0, 1.0);
         }
     }
@@ -42,7 +44,7 @@ mod tests {
 
     #[test]
     fn images_stand_where_they_belong() {
-        let images = Points::from_fn(3, PIXELS, |i, out| {
+        let images = Points::from_fn(3, Digits::PIXELS, |i, out| {
             out.fill(-1.0);
             out[0] = i as f64 - 1.0;
         });

@@ -1,15 +1,13 @@
 //! Real images, conditional on what they show.
 
-mod data;
 mod draw;
 
-use self::data::{CLASSES, Digits, SIDE};
 use super::compare::shuffled;
+use super::fit;
 use super::method::Choice;
 use super::neighbours::{agreement, nearest};
-use super::pictures;
-use crate::context::{Budget, Context, Trained};
-use crate::data::write_npy;
+use crate::context::{Budget, Context};
+use crate::data::{Digits, Error, write_npy};
 use crate::failure::{Failure, Result};
 use crate::figure::number;
 use crate::registry::Experiment;
@@ -18,10 +16,11 @@ use divergences::Divergence;
 use divergences::quality::{memorisation, precision_recall};
 use divergences::transport::Wasserstein;
 use measures::{Empirical, Points, Seed};
-use models::{Labelled, Precision, Status};
+use models::{Labelled, Precision};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::path::Path;
 
 /// Handwritten digits of 8×8 pixels, drawn on demand.
 pub struct DigitImages;
@@ -81,6 +80,25 @@ const SHOWN: usize = 10;
 /// Neighbours of precision and recall.
 const NEIGHBOURS: usize = 3;
 
+/// Images as the network sees them, each pixel from −1 (paper) to 1 (ink).
+struct Images {
+    images: Points,
+    labels: Vec<usize>,
+}
+
+impl Images {
+    /// All there are.
+    fn load() -> Result<Self> {
+        let Digits { mut images, labels, .. } = Digits::load().map_err(Error::at(Path::new("digits")))?;
+        images.as_mut_slice().iter_mut().for_each(|v| *v = 2.0 * *v - 1.0);
+        Ok(Images { images, labels })
+    }
+
+    fn select(&self, rows: &[usize]) -> Self {
+        Images { images: self.images.select(rows), labels: rows.iter().map(|&i| self.labels[i]).collect() }
+    }
+}
+
 impl Experiment for DigitImages {
     const NAME: &'static str = "digits";
     const PAPER: &'static str = "section 4, real images";
@@ -93,20 +111,28 @@ impl Experiment for DigitImages {
             return Err(Failure::Usage("guidance needs at least one number, finite and not negative".into()));
         }
         let seed = context.seed();
-        let digits = Digits::load()?;
+        let digits = Images::load()?;
         let order = shuffled(digits.images.len(), seed.named("split"));
         let held = (digits.images.len() as f64 * config.test).round() as usize;
         let (train, test) = (digits.select(&order[held..]), digits.select(&order[..held]));
         let target = Labelled::with_labels(train.images.clone(), &train.labels)?;
-        let trained = fit(context, config, &target)?;
+        let budget = Budget {
+            steps: config.steps,
+            ema: config.ema,
+            precision: Precision::Single,
+            checkpoint_every: config.checkpoint_every,
+            ..Budget::default()
+        };
+        let trained = fit::fit(context, &config.method, budget, &target)?;
         let mut report = Report::new(format!(
-            "Can a map from noise draw the digit that is asked for? {} images of {SIDE}×{SIDE} pixels to train on, {} held out \
+            "Can a map from noise draw the digit that is asked for? {} images of {side}×{side} pixels to train on, {} held out \
              (UCI Optical Recognition of Handwritten Digits, doi 10.24432/C50P49, CC BY 4.0).",
             train.images.len(),
             test.images.len(),
+            side = Digits::SIDE,
         ));
         let given = Points::from_line(
-            (0..CLASSES * config.per_digit).map(|k| (k / config.per_digit) as f64).collect(),
+            (0..Digits::CLASSES * config.per_digit).map(|k| (k / config.per_digit) as f64).collect(),
         );
         let mut drawn = Vec::new();
         for &guidance in &config.guidance {
@@ -118,7 +144,8 @@ impl Experiment for DigitImages {
         }
         judge(&mut report, config, &drawn, &train, &test, seed.named("judge"))?;
         figures(&mut report, config, &drawn, &train);
-        training(&mut report, config, &trained);
+        fit::training(&mut report, &config.method, config.steps, &trained);
+        fit::losses(&mut report, &trained);
         let chosen = &drawn[0];
         write_npy(&context.path("samples.npy"), &chosen.images)?;
         trained.model.save(&context.path("model.safetensors"))?;
@@ -145,22 +172,9 @@ struct Drawn {
 
 impl Drawn {
     fn labels(&self) -> Vec<usize> {
-        let each = self.images.len() / CLASSES;
+        let each = self.images.len() / Digits::CLASSES;
         (0..self.images.len()).map(|k| k / each).collect()
     }
-}
-
-fn fit(context: &Context<'_>, config: &DigitsConfig, target: &Labelled) -> Result<Trained> {
-    let budget = Budget {
-        steps: config.steps,
-        ema: config.ema,
-        precision: Precision::Single,
-        log_every: (config.steps / 200).clamp(1, 50),
-        checkpoint_every: config.checkpoint_every,
-        wall_seconds: None,
-    };
-    let settings = context.train_config(&budget, context.seed_number());
-    context.train_by_name("train", config.method.method()?, config.method.settings(), settings, target)
 }
 
 /// Does a sample show what was asked for, how near is their law to that of held-out images, and are they copies?
@@ -168,8 +182,8 @@ fn judge(
     report: &mut Report,
     config: &DigitsConfig,
     drawn: &[Drawn],
-    train: &Digits,
-    test: &Digits,
+    train: &Images,
+    test: &Images,
     seed: Seed,
 ) -> Result<()> {
     let real = agreement(&test.images, &test.labels, &train.images, &train.labels);
@@ -239,16 +253,7 @@ fn judge(
     report.claim(Claim::at_most(name, nearest_law, 1.15));
     let first = &drawn[0].images;
     let found = memorisation(first, &train.images, &test.images, RELABELLINGS, seed.named("memorisation"))?;
-    let (low, high) = found.null_ratio;
-    let columns = ["quantity", "value", "without memorisation, from", "to"];
-    let mut table =
-        Table::new("memorisation", "Nearest neighbours: training images against held-out images", &columns);
-    let name = "median of distance to training images / distance to held-out images";
-    table.push(vec![name.into(), found.median_ratio.into(), low.into(), high.into()]);
-    let expected = found.expected_closer;
-    let name = "share of samples nearer to a training image";
-    table.push(vec![name.into(), found.closer.into(), expected.into(), expected.into()]);
-    report.table(table);
+    fit::memorisation(report, "images", &found);
     let name = "median distance of samples to their nearest training image over that of held-out images";
     let median = |points: &Points| {
         let mut distances: Vec<f64> =
@@ -265,16 +270,17 @@ fn judge(
     Ok(())
 }
 
-fn figures(report: &mut Report, config: &DigitsConfig, drawn: &[Drawn], train: &Digits) {
+fn figures(report: &mut Report, config: &DigitsConfig, drawn: &[Drawn], train: &Images) {
     let shown = SHOWN.min(config.per_digit);
     let mut sheets = Vec::new();
     let of_digit = |digit: usize| -> Vec<usize> {
         (0..train.labels.len()).filter(|&i| train.labels[i] == digit).take(shown).collect()
     };
-    let real: Vec<usize> = (0..CLASSES).flat_map(of_digit).collect();
+    let real: Vec<usize> = (0..Digits::CLASSES).flat_map(of_digit).collect();
     sheets.push(("training images".to_owned(), train.images.select(&real)));
-    let rows: Vec<usize> =
-        (0..CLASSES).flat_map(|digit| (0..shown).map(move |k| digit * config.per_digit + k)).collect();
+    let rows: Vec<usize> = (0..Digits::CLASSES)
+        .flat_map(|digit| (0..shown).map(move |k| digit * config.per_digit + k))
+        .collect();
     for one in drawn {
         let title = format!("samples, guidance {}", one.guidance);
         sheets.push((title, one.images.select(&rows)));
@@ -283,7 +289,7 @@ fn figures(report: &mut Report, config: &DigitsConfig, drawn: &[Drawn], train: &
     report.figure(draw::sheets("samples", "Digits on demand", caption, shown, &sheets));
     let mut pairs = Vec::new();
     for one in [drawn.first(), drawn.last().filter(|_| drawn.len() > 1)].into_iter().flatten() {
-        let few: Vec<usize> = (0..CLASSES)
+        let few: Vec<usize> = (0..Digits::CLASSES)
             .flat_map(|digit| (0..shown / 2).map(move |k| digit * config.per_digit + k))
             .collect();
         let samples = one.images.select(&few);
@@ -302,24 +308,4 @@ fn figures(report: &mut Report, config: &DigitsConfig, drawn: &[Drawn], train: &
         2 * (shown / 2),
         &pairs,
     ));
-}
-
-fn training(report: &mut Report, config: &DigitsConfig, trained: &Trained) {
-    let outcome = &trained.outcome;
-    if let Status::Diverged { at, restored } = outcome.status {
-        report.note(format!("Training diverged at step {at}; the model is that of step {restored}."));
-        report.claim(Claim::at_least("steps before training diverged", at as f64, config.steps as f64));
-    }
-    let columns = ["method", "steps", "last loss", "seconds", "evaluations a sample"];
-    let mut table = Table::new("training", "Training", &columns);
-    table.push(vec![
-        config.method.name().into(),
-        outcome.step.into(),
-        outcome.loss.into(),
-        outcome.seconds.into(),
-        trained.model.evaluations().into(),
-    ]);
-    report.table(table);
-    let caption = "The loss as the method reports it, averaged over windows of steps.";
-    report.figure(pictures::losses("loss", caption, &[("loss", &trained.history)], None));
 }

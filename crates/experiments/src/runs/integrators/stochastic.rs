@@ -9,32 +9,14 @@ use crate::report::{Cell, Claim, Report, Table};
 use flows::VelocityField;
 use flows::field::Pointwise;
 use flows::sde::{
-    Additive, BrownianTree, Diagonal, Equation, EulerMaruyama, Ito, Milstein, Noise, Scheme, Sde, Shark,
-    Sra1, StochasticHeun, Stratonovich, Walk,
+    Additive, Antithetic, BrownianTree, Diagonal, Equation, EulerMaruyama, Ito, Milstein, Scheme, Sde, Shark,
+    Sra1, StochasticHeun, Stratonovich,
 };
 use measures::Points;
-use std::ops::Range;
 
-/// The paths of a tree, or the same with their sign changed. Strong errors are odd in the noise to leading order and weak
-/// ones are even, so that the mean over both signs has little noise left.
-struct Mirror<'a>(&'a BrownianTree, f64);
-
-struct MirrorWalk<'a>(Box<dyn Walk<Points> + 'a>, f64);
-
-impl Noise<Points> for Mirror<'_> {
-    fn walk(&self, rows: Range<usize>, like: &Points) -> flows::Result<Box<dyn Walk<Points> + '_>> {
-        Ok(Box::new(MirrorWalk(self.0.walk(rows, like)?, self.1)))
-    }
-}
-
-impl Walk<Points> for MirrorWalk<'_> {
-    fn next(&mut self, from: f64, to: f64, w: &mut Points, mut h: Option<&mut Points>) -> flows::Result<()> {
-        self.0.next(from, to, w, h.as_deref_mut())?;
-        w.as_mut_slice().iter_mut().for_each(|w| *w *= self.1);
-        h.into_iter().for_each(|h| h.as_mut_slice().iter_mut().for_each(|h| *h *= self.1));
-        Ok(())
-    }
-}
+/// Paths, and the same with their sign changed: strong errors are odd in the noise to leading order and weak ones are even, so
+/// that the mean over both has little noise left.
+type Paths = Antithetic<BrownianTree>;
 
 /// What a scheme was seen to do.
 struct Seen {
@@ -46,7 +28,7 @@ struct Seen {
 
 /// What all schemes of one equation share: paths, start, and where the paths truly end for either sign.
 struct Ground<'a> {
-    tree: &'a BrownianTree,
+    paths: &'a [Paths; 2],
     start: Points,
     ends: [Points; 2],
     steps: &'a [usize],
@@ -77,7 +59,7 @@ fn end<E: Equation<Points>>(
     scheme: Box<dyn Scheme<E, Points>>,
     steps: usize,
     equation: &E,
-    noise: &Mirror<'_>,
+    noise: &Paths,
     start: &Points,
 ) -> Result<Points> {
     Ok(Sde::fixed(scheme, steps)?.solve(equation, noise, start, 0.0, 1.0)?.finished()?)
@@ -99,9 +81,8 @@ impl Ground<'_> {
         };
         for &steps in self.steps {
             let mut found = Vec::new();
-            for (sign, exact) in [1.0, -1.0].into_iter().zip(&self.ends) {
-                let noise = Mirror(self.tree, sign);
-                found.push((end(Box::new(scheme), steps, equation, &noise, &self.start)?, exact));
+            for (noise, exact) in self.paths.iter().zip(&self.ends) {
+                found.push((end(Box::new(scheme), steps, equation, noise, &self.start)?, exact));
             }
             let pairs = |k: usize| found[k].0.as_slice().iter().zip(found[k].1.as_slice());
             let square: f64 = (0..2).map(|k| pairs(k).map(|(a, b)| (a - b).powi(2)).sum::<f64>()).sum();
@@ -125,15 +106,15 @@ pub(super) fn study(report: &mut Report, context: &Context<'_>, config: &Integra
     let last = config.steps[config.steps.len() - 1];
     let tree = BrownianTree::new(context.seed().named("paths"), 0.0, 1.0, 1)?.cells(config.steps[0])?;
     let start = Points::from_line(vec![0.3; config.paths]);
-    let signs = [1.0, -1.0];
+    let paths = Antithetic::pair(tree);
     // Additive noise has no closed form here: the scheme of the highest order with eight times the steps stands for it.
     let equation = additive();
     let mut fine = Vec::new();
-    for sign in signs {
-        fine.push(end(Box::new(Sra1), 8 * last, &equation, &Mirror(&tree, sign), &start)?);
+    for noise in &paths {
+        fine.push(end(Box::new(Sra1), 8 * last, &equation, noise, &start)?);
     }
     let ends = [fine.remove(0), fine.remove(0)];
-    let ground = Ground { tree: &tree, start, ends, steps: &config.steps };
+    let ground = Ground { paths: &paths, start, ends, steps: &config.steps };
     let mut all = Vec::new();
     let mut next = |seen: Seen, all: &mut Vec<Seen>| {
         all.push(seen);
@@ -146,11 +127,11 @@ pub(super) fn study(report: &mut Report, context: &Context<'_>, config: &Integra
     next(ground.see(("ShARK", 1.5, 2.0), Shark, &equation)?, &mut all)?;
 
     let (w, _) = tree.increment(0..config.paths, 0.0, 1.0)?;
-    let exact = |sign: f64| {
-        let solution = |(w, x): (&f64, &f64)| (sign * w + x.asinh()).sinh();
+    let exact = |noise: &Paths| {
+        let solution = |(w, x): (&f64, &f64)| (noise.sign() * w + x.asinh()).sinh();
         Points::from_line(w.as_slice().iter().zip(ground.start.as_slice()).map(solution).collect())
     };
-    let ground = Ground { ends: signs.map(exact), start: ground.start.clone(), ..ground };
+    let ground = Ground { ends: paths.each_ref().map(exact), start: ground.start.clone(), ..ground };
     let (ito, stratonovich) = (Ito(diagonal(0.5)), Stratonovich(diagonal(0.0)));
     next(ground.see(("Euler–Maruyama, Itô", 0.5, 1.0), EulerMaruyama, &ito)?, &mut all)?;
     next(ground.see(("Milstein, Itô", 1.0, 1.0), Milstein, &ito)?, &mut all)?;

@@ -8,7 +8,7 @@ use crate::report::{Cell, Claim, Relation, Report, Table};
 use crate::runs::Choice;
 use measures::zoo::GaussianMixture;
 use measures::{Points, Sample, Seed};
-use models::{Draws, Status};
+use models::Draws;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -177,10 +177,7 @@ fn measure(
     let method = config.method.method()?;
     let trained = context.train_by_name(stem, method, config.method.settings(), train, &source)?;
     let seconds = started.elapsed().as_secs_f64();
-    let diverged = match trained.outcome.status {
-        Status::Diverged { at, .. } => Some(at),
-        _ => None,
-    };
+    let diverged = trained.diverged();
     let seed = Seed::new(number).named("pacgan");
     let counts = count(&trained.model.generate(config.n, seed.named("counted"))?, &law);
     let widths = widths(&trained.model.generate(config.width_points, seed.named("widths"))?, &law);

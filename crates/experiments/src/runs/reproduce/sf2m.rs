@@ -14,7 +14,7 @@ use measures::{Empirical, Points, Seed};
 use models::methods::flow::{CouplingConfig, FlowMatching, FlowMatchingConfig};
 use models::nets::{Activation, FieldConfig};
 use models::optim::{Algorithm, OptimConfig};
-use models::{Between, Data, Rule, SolverConfig, Status};
+use models::{Between, Data, Rule, SolverConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -246,10 +246,7 @@ fn measure(
     let trained =
         context.train::<FlowMatching>(stem, settings, context.train_config(&budget, number), &both)?;
     let seconds = started.elapsed().as_secs_f64();
-    let diverged = match trained.outcome.status {
-        Status::Diverged { at, .. } => Some(at),
-        _ => None,
-    };
+    let diverged = trained.diverged();
     let map = trained.model.map().expect("a flow is a map");
     let rows: Vec<usize> = (0..source.test.len().min(target.test.len())).collect();
     let generated = map.apply(&source.test.select(&rows))?;

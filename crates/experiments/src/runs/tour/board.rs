@@ -65,33 +65,33 @@ impl<'a> Line<'a> {
     }
 
     fn row(&self) -> Vec<Cell> {
-        let modes = |of: fn(Covered) -> f64| spread(&self.some(|m| m.scores.modes.map(of)));
-        let figures = |k: usize| spread(&self.each(|m| m.scores.figures.mmd2[k]));
+        let modes = |of: fn(Covered) -> f64| Cell::over_runs(&self.some(|m| m.scores.modes.map(of)));
+        let figures = |k: usize| Cell::over_runs(&self.each(|m| m.scores.figures.mmd2[k]));
         let mut remarks = self.failed.clone();
         for (run, m) in &self.cells {
             remarks.extend(m.diverged.map(|at| format!("seed {run}: training diverged at step {at}")));
         }
         vec![
             self.method.into(),
-            spread(&self.scores),
-            spread(&self.each(|m| m.scores.figures.w2)),
+            Cell::over_runs(&self.scores),
+            Cell::over_runs(&self.each(|m| m.scores.figures.w2)),
             figures(0),
             figures(1),
             figures(2),
-            spread(&self.each(|m| m.scores.sliced)),
-            spread(&self.each(|m| m.scores.energy)),
+            Cell::over_runs(&self.each(|m| m.scores.sliced)),
+            Cell::over_runs(&self.each(|m| m.scores.energy)),
             modes(|c| c.found as f64),
             modes(|c| c.good),
-            spread(&self.each(|m| m.scores.precision)),
-            spread(&self.each(|m| m.scores.recall)),
-            spread(&self.some(|m| m.nll.map(|n| n.0))),
-            spread(&self.some(|m| m.scores.copied.map(|c| c.ratio))),
-            spread(&self.some(|m| m.scores.copied.map(|c| c.p))),
-            spread(&self.each(|m| m.evaluations as f64)),
-            spread(&self.each(|m| m.micros)),
-            spread(&self.each(|m| m.seconds)),
-            spread(&self.each(|m| m.steps as f64)),
-            spread(&self.each(|m| m.parameters as f64)),
+            Cell::over_runs(&self.each(|m| m.scores.precision)),
+            Cell::over_runs(&self.each(|m| m.scores.recall)),
+            Cell::over_runs(&self.some(|m| m.nll.map(|n| n.0))),
+            Cell::over_runs(&self.some(|m| m.scores.copied.map(|c| c.ratio))),
+            Cell::over_runs(&self.some(|m| m.scores.copied.map(|c| c.p))),
+            Cell::over_runs(&self.each(|m| m.evaluations as f64)),
+            Cell::over_runs(&self.each(|m| m.micros)),
+            Cell::over_runs(&self.each(|m| m.seconds)),
+            Cell::over_runs(&self.each(|m| m.steps as f64)),
+            Cell::over_runs(&self.each(|m| m.parameters as f64)),
             self.cells.len().into(),
             remarks.join("; ").into(),
         ]
@@ -100,18 +100,6 @@ impl<'a> Line<'a> {
 
 fn mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() { None } else { Some(values.iter().sum::<f64>() / values.len() as f64) }
-}
-
-/// The mean, with the standard deviation where there are several.
-fn spread(values: &[f64]) -> Cell {
-    let Some(mean) = mean(values) else { return Cell::Empty(()) };
-    if values.len() < 2 {
-        return Cell::Number(mean);
-    }
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    let sd = (squares / (values.len() - 1) as f64).sqrt();
-    // What is the same for every seed has no spread, whatever rounding makes of it.
-    if sd <= 1e-12 * mean.abs() { Cell::Number(mean) } else { Cell::Spread { mean, sd } }
 }
 
 const COLUMNS: [&str; 22] = [
@@ -351,6 +339,7 @@ pub(super) fn cells(boards: &[Board<'_>]) -> Table {
         "evaluations",
         "micros",
         "seconds",
+        "cell_seconds",
         "steps",
         "parameters",
     ];
@@ -382,6 +371,7 @@ pub(super) fn cells(boards: &[Board<'_>]) -> Table {
                     m.evaluations.into(),
                     m.micros.into(),
                     m.seconds.into(),
+                    m.whole.into(),
                     m.steps.into(),
                     m.parameters.into(),
                 ]);

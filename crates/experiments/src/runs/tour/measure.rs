@@ -6,8 +6,8 @@ use crate::cells::Cell;
 use crate::context::Budget;
 use crate::failure::{Failure, Result};
 use measures::Seed;
+use models::Precision;
 use models::methods::AnyMethod;
-use models::{Precision, Status};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Instant;
@@ -24,6 +24,8 @@ pub(in crate::runs) struct Measured {
     pub(in crate::runs) micros: f64,
     /// Seconds of training.
     pub(in crate::runs) seconds: f64,
+    /// Seconds of the whole cell, trial and measuring included; of a cell that was interrupted, since it was taken up again.
+    pub(in crate::runs) whole: f64,
     /// Steps that were done.
     pub(in crate::runs) steps: u64,
     pub(in crate::runs) parameters: u64,
@@ -48,12 +50,14 @@ impl Measured {
             // The floor of a file is made of the rows trained on.
             scores.copied = None::<Copied>;
         }
+        let nll = ground.entropy();
         Ok(Measured {
             scores,
-            nll: ground.entropy(),
+            nll,
             evaluations: 0,
             micros,
             seconds: 0.0,
+            whole: started.elapsed().as_secs_f64(),
             steps: 0,
             parameters: 0,
             diverged: None,
@@ -79,6 +83,7 @@ pub(in crate::runs) fn measured(
     seconds: f64,
     seed: u64,
 ) -> Result<Measured> {
+    let started = Instant::now();
     let (context, source) = (cell.context(), ground.source()?);
     let config = |steps: u64| {
         let budget = Budget {
@@ -110,16 +115,15 @@ pub(in crate::runs) fn measured(
         return Err(Failure::Usage(format!("generated point {row} is not finite")));
     }
     let cloud = cloud(&x);
-    let diverged = match trained.outcome.status {
-        Status::Diverged { at, .. } => Some(at),
-        _ => None,
-    };
+    let diverged = trained.diverged();
+    let (scores, nll) = (ground.score(x, seed.named("score"))?, ground.nll(model));
     Ok(Measured {
-        scores: ground.score(x, seed.named("score"))?,
-        nll: ground.nll(model),
+        scores,
+        nll,
         evaluations: model.evaluations(),
         micros,
         seconds: trained.seconds,
+        whole: started.elapsed().as_secs_f64(),
         steps: trained.outcome.step,
         parameters: model.to_file().map_or(0, |(_, record)| record.numbers() as u64),
         diverged,

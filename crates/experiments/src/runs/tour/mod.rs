@@ -268,7 +268,8 @@ fn report(
         }
     }
     report.table(board::cells(&boards));
-    let trained: f64 = found.iter().filter_map(|cell| cell.done()).map(|m| m.seconds).sum();
+    let sum = |of: fn(&Measured) -> f64| found.iter().filter_map(|cell| cell.done()).map(of).sum::<f64>();
+    let (trained, whole) = (sum(|m| m.seconds), sum(|m| m.whole));
     report.note(format!(
         "The score is the largest of W₂ / floor and of the roots of MMD² / floor at three bandwidths (the median distance within \
          the target × 1, 0.3, 0.1), the floor being the mean of {} further samples of the target: 1 is a perfect model. Each \
@@ -278,7 +279,7 @@ fn report(
         plan.n
     ));
     report.note(format!(
-        "Training took {trained:.0} s in all. Times are of the wall clock and of the machine below; cells that ran side by side share it. \
+        "All cells took {whole:.0} s of work, {trained:.0} s of it training. Times are of the wall clock and of the machine below; cells that ran side by side share it. \
          Copying is the median of distance to the rows trained on over distance to other rows, with the p-value of the \
          hypothesis that it is no smaller than chance allows."
     ));

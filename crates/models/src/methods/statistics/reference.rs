@@ -13,6 +13,14 @@ const SIZE: usize = 2000;
 
 /// A sample of the target in the coordinates the network works in, by which bandwidths and temperatures are chosen. The
 /// median distance is measured when it is first asked for, and once: objectives that change from step to step ask often.
+///
+/// ```
+/// use measures::Points;
+/// use models::methods::statistics::Reference;
+/// let reference = Reference::new(Points::from_line(vec![0.0, 1.0, 5.0]));
+/// assert_eq!(reference.median_distance()?, 4.0); // of 1, 4, 5
+/// # Ok::<(), models::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Reference {
     points: Points,
