@@ -10,7 +10,7 @@ use crate::guard::guard;
 use crate::method::{Moment, Setup};
 use crate::methods::flow::latent::Latent;
 use crate::methods::flow::{PathConfig, Prediction, path};
-use crate::nets::{FieldConfig, FieldNet, Gradient, Layout, Params, Pass};
+use crate::nets::{FieldConfig, FieldNet, Gradient, Layout, Mlp, Params, Pass};
 use crate::persist::{Persist, Role, Visitor};
 use crate::rows::Rows;
 use crate::scaler::Scaler;
@@ -178,6 +178,20 @@ impl FlowModel {
         let sized = self.size(t)?.map(|size| answer / size);
         let answer = sized.as_ref().unwrap_or(answer);
         self.net.regress(&self.params, (&times, &x, told), answer, pass, gradient)
+    }
+
+    /// The perceptron, where the network is one and its answer is the velocity itself, a function of time and point alone.
+    pub(crate) fn perceptron(&self) -> Option<&Mlp> {
+        let plain = self.about.prediction == Prediction::Velocity
+            && self.about.condition.is_none()
+            && self.denoiser.is_none()
+            && !matches!(self.about.path, PathConfig::VarianceExploding { .. });
+        self.net.perceptron().filter(|_| plain)
+    }
+
+    /// What that perceptron sees at the times `t` (n×1) and the rows of `x`.
+    pub(crate) fn field_input(&self, t: &Tensor, x: &Tensor) -> Tensor {
+        self.net.input(t, x, None)
     }
 
     /// What the network is told in a step of training about points with these conditions.

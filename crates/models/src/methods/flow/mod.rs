@@ -25,6 +25,6 @@ pub use drift::{Drift, DriftConfig, DriftState, DriftingConfig};
 pub use flow_matching::{CouplingConfig, FlowMatching, FlowMatchingConfig, FlowMatchingState};
 pub use inner::{ObjectiveConfig, RivalConfig};
 pub use interpolant::{Interpolant, InterpolantConfig, InterpolantState};
-pub use mean_flow::{MeanFlow, MeanFlowConfig, MeanFlowState};
+pub use mean_flow::{MeanFlow, MeanFlowConfig, MeanFlowState, MeanRule};
 pub use path::{PathConfig, Prediction};
 pub use rectified::{Rectified, RectifiedConfig, RectifiedState};
