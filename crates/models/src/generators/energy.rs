@@ -150,7 +150,11 @@ impl EnergyLaw {
         let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
         let (net, params, about) = (model.net.clone(), model.params.duplicate()?, model.about.clone());
         let dim = about.scaler.dim();
-        Ok(EnergyLaw { model: Mutex::new((EnergyModel { net, params, about }, Pass::default())), dim, threads })
+        Ok(EnergyLaw {
+            model: Mutex::new((EnergyModel { net, params, about }, Pass::default())),
+            dim,
+            threads,
+        })
     }
 
     fn with<T>(

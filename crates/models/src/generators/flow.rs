@@ -287,6 +287,19 @@ impl FlowModel {
         self.copy()?.counted()
     }
 
+    /// The same model, whose network now has learned to take the factor of guidance, where that is an input of it.
+    pub(crate) fn guided_inside(mut self) -> Self {
+        if let Some(inside) = self.about.condition.as_mut().and_then(|about| about.inside.as_mut()) {
+            inside.learned = true;
+        }
+        self
+    }
+
+    /// Asks for something while what it returns lives.
+    pub(crate) fn asking(&self, guide: Guide) -> Asked<'_> {
+        Asked::new(&self.asked, guide)
+    }
+
     /// As [`FlowModel::duplicate`], for what needs no count of evaluations.
     pub(crate) fn copy(&self) -> Result<Self> {
         let duplicate = |params: &Params| -> Result<Params> {
@@ -407,7 +420,7 @@ impl FlowModel {
 }
 
 /// What is asked for while this lives, also when something goes wrong meanwhile.
-struct Asked<'a>(&'a RefCell<Option<Guide>>);
+pub(crate) struct Asked<'a>(&'a RefCell<Option<Guide>>);
 
 impl<'a> Asked<'a> {
     fn new(place: &'a RefCell<Option<Guide>>, guide: Guide) -> Self {
@@ -428,7 +441,7 @@ fn standard(dim: usize, n: usize, seed: Seed) -> Points {
 
 fn network(about: &FlowAbout) -> Result<(FieldNet, Layout)> {
     let (mut layout, d) = (Layout::default(), about.scaler.dim());
-    let told = about.condition.as_ref().map_or(0, |about| about.condition.encoded_dim());
+    let told = about.condition.as_ref().map_or(0, ConditionAbout::told_dim);
     let net = FieldNet::new(&about.net, d, told, d, &mut layout)?;
     Ok((net, layout))
 }
@@ -523,7 +536,7 @@ impl Generator for FlowModel {
             let block: Vec<usize> = (start..start + rows).collect();
             start += rows;
             let guide = about.guide(&given.select(&block), guidance, self.params.options())?;
-            let asked = Asked::new(&self.asked, guide);
+            let asked = self.asking(guide);
             let points = self.made(rows, seed);
             drop(asked);
             points

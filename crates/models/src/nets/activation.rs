@@ -109,8 +109,10 @@ impl Activation {
             }
             Activation::Gelu => {
                 // Φ + zφ and φ (2 − z²).
-                let density = z.f_square()?.f_mul_scalar_(-0.5)?.f_exp_()?.f_mul_scalar_(TAU.sqrt().recip())?;
-                let below = z.f_mul_scalar(FRAC_1_SQRT_2)?.f_erf_()?.f_add_scalar_(1.0)?.f_mul_scalar_(0.5)?;
+                let density =
+                    z.f_square()?.f_mul_scalar_(-0.5)?.f_exp_()?.f_mul_scalar_(TAU.sqrt().recip())?;
+                let below =
+                    z.f_mul_scalar(FRAC_1_SQRT_2)?.f_erf_()?.f_add_scalar_(1.0)?.f_mul_scalar_(0.5)?;
                 let bend = z.f_square()?.f_neg_()?.f_add_scalar_(2.0)?.f_mul_(&density)?;
                 Ok((below.f_addcmul(z, &density)?, bend))
             }

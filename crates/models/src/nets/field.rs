@@ -159,7 +159,11 @@ impl FieldNet {
     }
 
     /// The derivative of [`FieldNet::input`] as t, x and c move with `dt`, `dx` and `dc`.
-    pub(crate) fn input_along(&self, t: &Tensor, (dt, dx, dc): (&Tensor, &Tensor, Option<&Tensor>)) -> Tensor {
+    pub(crate) fn input_along(
+        &self,
+        t: &Tensor,
+        (dt, dx, dc): (&Tensor, &Tensor, Option<&Tensor>),
+    ) -> Tensor {
         let mut along = vec![dx.shallow_clone(), dt.shallow_clone()];
         if self.features > 0 {
             let frequencies = frequencies(self.features, t);

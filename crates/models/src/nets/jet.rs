@@ -110,7 +110,8 @@ impl Jet {
             if k == 0 {
                 break;
             }
-            let (outer, below) = (self.outer[k - 1].f_narrow(0, 0, along)?, self.slopes[k - 1].f_narrow(0, 0, along)?);
+            let (outer, below) =
+                (self.outer[k - 1].f_narrow(0, 0, along)?, self.slopes[k - 1].f_narrow(0, 0, along)?);
             let _ = slope.f_mm_out(&outer, &params.leaf(weight).tr())?;
             let (first, second) = (&self.first[k - 1], &self.second[k - 1]);
             // ẑ = ĥ a′ + Σ_u t̂_u ∘ p_u ∘ a″ and p̂_u = t̂_u ∘ a′, with p the derivatives of the sums and t those of the values.

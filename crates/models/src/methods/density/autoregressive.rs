@@ -45,8 +45,7 @@ impl Default for AutoregressiveConfig {
 
 impl Flow for AutoregressiveConfig {
     const NAME: &'static str = "autoregressive";
-    const ABOUT: &'static str =
-        "maximum likelihood with masked autoregressive layers of splines or affine maps, MAF (arXiv 1705.07057, 1906.04032)";
+    const ABOUT: &'static str = "maximum likelihood with masked autoregressive layers of splines or affine maps, MAF (arXiv 1705.07057, 1906.04032)";
 
     fn likelihood(&self) -> Likelihood<'_> {
         Likelihood { optim: &self.optim, batch: self.batch, standardise: self.standardise }

@@ -105,7 +105,8 @@ impl Sweep {
                 }
                 let input = model.field_input(&column(t + node * h)?, &at);
                 let jet = &mut self.jets[step * rule.b.len() + stage];
-                let said = jet.forward(net, &model.params, &Tensor::f_cat(&[&input, &tangents], 0)?, n as usize)?;
+                let said =
+                    jet.forward(net, &model.params, &Tensor::f_cat(&[&input, &tangents], 0)?, n as usize)?;
                 let v = said.f_narrow(0, 0, n)?;
                 if weight != 0.0 {
                     let moved = said.f_narrow(0, n, said.size()[0] - n)?;
@@ -133,7 +134,11 @@ impl Sweep {
         let mut back = y.f_div_scalar(n as f64 * sigma * sigma)?;
         let mut add = false;
         for step in (0..steps).rev() {
-            let mut pulled = rule.b.iter().map(|b| back.f_mul_scalar(h * b)).collect::<std::result::Result<Vec<_>, _>>()?;
+            let mut pulled = rule
+                .b
+                .iter()
+                .map(|b| back.f_mul_scalar(h * b))
+                .collect::<std::result::Result<Vec<_>, _>>()?;
             for stage in (0..rule.b.len()).rev() {
                 let (weight, jet) = (rule.b[stage], &self.jets[step * rule.b.len() + stage]);
                 let said = jet.said();
@@ -146,7 +151,8 @@ impl Sweep {
                 };
                 let mut of_moved = along.rows.f_mul_scalar(-h * weight * along.factor / n as f64)?;
                 if penalties.jacobian > 0.0 {
-                    let _ = of_moved.f_add_(&moved.f_mul_scalar(part * penalties.jacobian * along.factor)?)?;
+                    let _ =
+                        of_moved.f_add_(&moved.f_mul_scalar(part * penalties.jacobian * along.factor)?)?;
                 }
                 let d_out = Tensor::f_cat(&[of_values, of_moved], 0)?;
                 let d_in = jet.backward(net, &model.params, &d_out, gradient, add)?;

@@ -118,7 +118,13 @@ fn times(c: &MeanFlowConfig, rng: &mut dyn Rng) -> (f64, f64) {
 
 /// The mean velocity over the stretches of a batch, from those over their two parts; the velocity `v` of the pairs where a
 /// stretch has length zero. The place between is drawn from `rng`.
-fn split(model: &LeapModel, (t, r): (&Tensor, &Tensor), x: &Tensor, v: &Tensor, rng: &mut dyn Rng) -> Result<Tensor> {
+fn split(
+    model: &LeapModel,
+    (t, r): (&Tensor, &Tensor),
+    x: &Tensor,
+    v: &Tensor,
+    rng: &mut dyn Rng,
+) -> Result<Tensor> {
     let (kind, device) = model.params.options();
     let part = Points::from_line((0..x.size()[0]).map(|_| rng.random()).collect());
     let part = to_tensor(&part, kind, device)?;
@@ -177,7 +183,10 @@ impl Method for MeanFlow {
                     let slope = (said.size()[0] > n).then(|| said.narrow(0, n, n));
                     let gap = said.f_narrow(0, 0, n)? - lesson.answer(slope.as_ref());
                     let (error, weight) = weighted(&gap, c.power);
-                    Ok::<_, crate::Error>((scalar(&error.mean(error.kind()))?, gap * weight * (2.0 / n as f64)))
+                    Ok::<_, crate::Error>((
+                        scalar(&error.mean(error.kind()))?,
+                        gap * weight * (2.0 / n as f64),
+                    ))
                 })?;
                 if value.is_finite() {
                     s.jet.backward(net, &s.model.params, &d_out, s.adam.gradient(), false)?;
@@ -280,8 +289,8 @@ mod tests {
     use super::*;
     use crate::generators::load;
     use crate::source::Draws;
-    use crate::train::{TrainConfig, Trainer, Watch};
     use crate::tensor::values;
+    use crate::train::{TrainConfig, Trainer, Watch};
     use measures::{Seed, zoo::Gaussian};
     use tch::{Device, Kind};
 

@@ -20,7 +20,7 @@ pub use annealed::{Annealed, AnnealedConfig, AnnealedState};
 pub use annealing::{NoisedSide, Pace, RoundOrder};
 pub use consistency::{Consistency, ConsistencyConfig, ConsistencyMode, ConsistencyState};
 pub use diffusion::{Diffusion, DiffusionConfig, DiffusionState};
-pub use distill::{Distill, DistillConfig, DistillMode, DistillState};
+pub use distill::{Distill, DistillConfig, DistillMode, DistillState, GuidedConfig};
 pub use drift::{Drift, DriftConfig, DriftState, DriftingConfig};
 pub use flow_matching::{CouplingConfig, FlowMatching, FlowMatchingConfig, FlowMatchingState};
 pub use inner::{ObjectiveConfig, RivalConfig};
