@@ -33,8 +33,9 @@ pub use condition::{Condition, MOST_LABELS};
 pub use error::{Error, Result};
 pub use generators::{
     Cells, ChainConfig, ConditionAbout, Decoder, DecoderAbout, Denoised, EnergyAbout, EnergyModel,
-    ExponentialRule, FlowAbout, FlowModel, Generator, GuidanceConfig, Leap, LeapAbout, LeapModel, MapConfig,
-    NormalisingAbout, NormalisingFlow, OneStep, Rule, SamplerConfig, SdeRule, SolverConfig, load,
+    ExponentialRule, FactorInput, FlowAbout, FlowModel, Generator, GuidanceConfig, Leap, LeapAbout,
+    LeapModel, MapConfig, NormalisingAbout, NormalisingFlow, OneStep, Rule, SamplerConfig, SdeRule,
+    SolverConfig, load,
 };
 pub use guard::{device, device_name, guard, set_threads};
 pub use labelled::Labelled;

@@ -186,6 +186,12 @@ impl Adam {
         self.apply(params, gradient, self.config.rate(step, steps))
     }
 
+    /// The mean of gradients: after one step a multiple of the first.
+    #[cfg(test)]
+    pub(crate) fn mean(&self) -> &Tensor {
+        &self.mean
+    }
+
     /// The buffer that [`Adam::descend`] goes along.
     pub fn gradient(&mut self) -> &mut Gradient {
         &mut self.gradient

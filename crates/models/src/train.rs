@@ -175,7 +175,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     pub fn new(config: M::Config, train: TrainConfig, target: &'a dyn Source) -> Result<Self> {
         train.check()?;
         if target.condition().is_some() && !M::CONDITIONAL {
-            let must = "one that takes labels or conditions: flow_matching, diffusion";
+            let must = "one that takes labels or conditions: flow_matching, diffusion, distill";
             return Err(Error::setting("method", M::NAME, must));
         }
         set_threads(train.threads)?;

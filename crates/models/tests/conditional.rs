@@ -166,7 +166,7 @@ fn a_model_that_always_sees_its_condition_says_so() {
 fn conditional_runs_resume_to_the_same_bytes() {
     let source = clusters(300);
     let folder = tempfile::tempdir().unwrap();
-    for method in ["flow_matching", "diffusion"] {
+    for method in ["flow_matching", "diffusion", "distill"] {
         let (whole, broken) = (folder.path().join("a"), folder.path().join("b"));
         let watch = |path: &std::path::Path| Watch { checkpoint: Some(path.to_owned()), ..Watch::default() };
         let method = by_name(method).unwrap();
@@ -184,7 +184,8 @@ fn conditional_runs_resume_to_the_same_bytes() {
 #[test]
 fn methods_without_conditions_refuse_them_and_models_without_say_so() {
     let source = clusters(300);
-    for method in methods::all().iter().filter(|m| !["flow_matching", "diffusion"].contains(&m.name())) {
+    let takes = ["flow_matching", "diffusion", "distill"];
+    for method in methods::all().iter().filter(|m| !takes.contains(&m.name())) {
         let error = method.start(&small(*method), train(1), &source).err().map(|e| e.to_string());
         let error = error.unwrap_or_else(|| panic!("{} took labels", method.name()));
         let needed = format!("method = {}: must be one that takes labels or conditions", method.name());
@@ -194,6 +195,108 @@ fn methods_without_conditions_refuse_them_and_models_without_say_so() {
     let model = fit("flow_matching", &small(by_name("flow_matching").unwrap()), &plain, 2);
     let error = model.generate_given(&label(0, 1), None, Seed::new(1)).unwrap_err().to_string();
     assert!(error.contains("trained without labels"), "{error}");
+}
+
+/// The root mean square distance between points of the same noise.
+fn gap(x: &Points, y: &Points) -> f64 {
+    let square = x.as_slice().iter().zip(y.as_slice()).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    (square / x.as_slice().len() as f64).sqrt()
+}
+
+fn distilled(teacher: Option<&std::path::Path>, guidance: Value, steps: usize) -> Value {
+    let mut config = settings("distill");
+    config["teacher"] = json!(teacher);
+    config["guidance"] = guidance;
+    config["mode"] = json!({"kind": "progressive", "steps": steps, "rounds": 3});
+    config
+}
+
+/// A guided teacher takes two evaluations for each of its 40; the student is told label and factor, takes one, then few: from the
+/// same noise it comes to the same points, whatever it is asked for.
+#[test]
+fn guidance_is_distilled_into_one_evaluation() {
+    let source = clusters(2000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("teacher.safetensors");
+    let mut config = settings("flow_matching");
+    config["coupling"] = json!({"kind": "independent"});
+    config["guidance"]["hidden"] = json!(0.2);
+    fit("flow_matching", &config, &source, 1200).save(&path).unwrap();
+    let teacher = load(&path).unwrap();
+    let guidance = json!({"least": 1.0, "most": 3.0, "factor": 2.0});
+    let config = distilled(Some(&path), guidance, 4);
+    let mut run = by_name("distill").unwrap().start(&config, train(2400), &source).unwrap();
+    // The round of one evaluation, the end of it, and that of all rounds: evaluations, and what the distance may be.
+    for (until, evaluations, most) in [(600, 40, 0.25), (2400, 4, 0.35)] {
+        let _ = run.run_to(until, &mut Watch::default()).unwrap();
+        let student = run.generator().unwrap();
+        assert_eq!(student.evaluations(), evaluations);
+        for k in 0..3 {
+            for factor in [1.0, 2.0, 3.0] {
+                let ask = |model: &dyn Generator| {
+                    model.generate_given(&label(k, 400), Some(factor), Seed::new(1)).unwrap()
+                };
+                let found = gap(&ask(&*student), &ask(&*teacher));
+                assert!(found < most, "{evaluations} evaluations, label {k}, factor {factor}: {found}");
+            }
+        }
+        // It matters what is asked for.
+        let ask = |k, factor| student.generate_given(&label(k, 400), factor, Seed::new(1)).unwrap();
+        assert!(gap(&ask(0, Some(3.0)), &ask(0, Some(1.0))) > 0.2 && gap(&ask(0, None), &ask(1, None)) > 3.0);
+        assert_eq!(ask(2, None), ask(2, Some(2.0)));
+    }
+    let student = run.generator().unwrap();
+    let saved = folder.path().join("student.safetensors");
+    student.save(&saved).unwrap();
+    let loaded = load(&saved).unwrap();
+    let ask = |model: &dyn Generator| model.generate_given(&label(1, 50), Some(1.5), Seed::new(2));
+    assert_eq!(ask(&*loaded).unwrap(), ask(&*student).unwrap());
+    let error = student.generate_given(&label(1, 1), Some(3.5), Seed::new(1)).unwrap_err().to_string();
+    assert!(error.starts_with("guidance = 3.5: must be between 1 and 3"), "{error}");
+    // A distilled model has no two answers left to combine.
+    let refuse = |config: &Value, source: &dyn Source| {
+        by_name("distill").unwrap().start(config, train(4), source).err().unwrap().to_string()
+    };
+    let again = distilled(Some(&saved), json!({}), 2);
+    assert!(refuse(&again, &source).contains("distilled before"), "{}", refuse(&again, &source));
+    assert!(refuse(&config, &Data::new(cloud(100)).unwrap()).contains("or none as they do"));
+    assert!(refuse(&config, &line(100)).contains("knows labels or vectors as they come"));
+    let mut direct = config.clone();
+    direct["mode"] = json!({"kind": "direct"});
+    assert!(refuse(&direct, &source).starts_with("mode = direct: must be progressive"));
+    for (guidance, start) in [
+        (json!({"least": 2.0, "most": 1.0}), "guidance.most = 1"),
+        (json!({"least": 2.0}), "guidance.factor = 1"),
+        (json!({"hidden": 0.0}), "guidance.hidden = 0"),
+    ] {
+        let error = refuse(&distilled(None, guidance, 2), &source);
+        assert!(error.starts_with(start), "{error}");
+    }
+}
+
+/// Without a saved teacher one is trained first; one fixed factor needs no range.
+#[test]
+fn a_student_of_one_factor_learns_from_a_teacher_of_its_own() {
+    let source = clusters(2000);
+    let guidance = json!({"hidden": 0.2, "least": 2.0, "most": 2.0, "factor": 2.0});
+    let config = distilled(None, guidance, 2);
+    let mut run = by_name("distill").unwrap().start(&config, train(2400), &source).unwrap();
+    // The teacher itself can be guided by any factor.
+    let _ = run.run_to(960, &mut Watch::default()).unwrap();
+    let teacher = run.generator().unwrap();
+    assert_eq!(teacher.evaluations(), 40);
+    assert!(teacher.generate_given(&label(0, 2), Some(3.0), Seed::new(1)).is_ok());
+    let _ = run.run(&mut Watch::default()).unwrap();
+    let student = run.generator().unwrap();
+    assert_eq!(student.evaluations(), 2);
+    for (k, centre) in CENTRES.iter().enumerate() {
+        let given = label(k, 500);
+        let x = student.generate_given(&given, None, Seed::new(1)).unwrap();
+        let found = gap(&x, &teacher.generate_given(&given, Some(2.0), Seed::new(1)).unwrap());
+        assert!(found < 0.5, "{k}: {found}");
+        let wide = moments(&x);
+        assert!((0..2).all(|i| (wide[i].0 - centre[i]).abs() < 1.0), "{k}: {wide:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use measures::{Density, Diffeo, Points, Sample, Seed, zoo::GaussianMixture};
 use models::methods::{self, density};
-use models::nets::FieldConfig;
+use models::nets::{FieldConfig, Transformer};
 use models::{Draws, FlowModel, Generator, Method, NormalisingFlow, Status, TrainConfig, Trainer, Watch};
 use serde_json::json;
 use std::path::Path;
@@ -42,9 +42,19 @@ fn gap(model: &dyn Generator, target: &GaussianMixture) -> (f64, f64) {
 #[test]
 fn densities_integrate_to_one_and_come_near_the_entropy() {
     let draws = Draws::new(target(), "three modes");
-    for (name, most) in [("realnvp", 0.15), ("spline", 0.1), ("autoregressive", 0.2), ("cnf", 0.6)] {
+    let methods = [
+        ("realnvp", None, 0.15),
+        ("spline", None, 0.1),
+        ("autoregressive", None, 0.1),
+        ("autoregressive", Some(json!({"kind": "affine"})), 0.2),
+        ("cnf", None, 0.6),
+    ];
+    for (name, transformer, most) in methods {
         let method = methods::by_name(name).unwrap();
         let mut config = method.default_config();
+        if let Some(transformer) = transformer {
+            config["transformer"] = transformer;
+        }
         let mut steps = 300;
         if name == "cnf" {
             config["net"]["widths"] = json!([32, 32]);
@@ -116,10 +126,13 @@ fn score_is_the_gradient(flow: &NormalisingFlow) {
 #[test]
 fn maps_are_undone_to_single_precision() {
     let load = NormalisingFlow::load;
+    let splines = density::AutoregressiveConfig::default();
+    let affine = density::AutoregressiveConfig { transformer: Transformer::affine(), ..splines.clone() };
     let flows = [
         undone::<density::RealNvp, _>(density::RealNvpConfig::default(), load),
         undone::<density::Spline, _>(density::SplineConfig::default(), load),
-        undone::<density::Autoregressive, _>(density::AutoregressiveConfig::default(), load),
+        undone::<density::Autoregressive, _>(splines, load),
+        undone::<density::Autoregressive, _>(affine, load),
     ];
     flows.iter().for_each(score_is_the_gradient);
     let small = FieldConfig { widths: vec![32, 32], ..FieldConfig::default() };
@@ -130,11 +143,16 @@ fn maps_are_undone_to_single_precision() {
 #[test]
 fn lines_are_for_splines() {
     let line = Draws::new(GaussianMixture::equal(Points::from_line(vec![-1.0, 1.0]), 0.3).unwrap(), "line");
-    let start = |name: &str| {
+    let start = |name: &str, transformer: Option<&str>| {
         let method = methods::by_name(name).unwrap();
-        method.start(&method.default_config(), train(1), &line).err().map(|e| e.to_string())
+        let mut config = method.default_config();
+        if let Some(kind) = transformer {
+            config["transformer"] = json!({"kind": kind});
+        }
+        method.start(&config, train(1), &line).err().map(|e| e.to_string())
     };
-    assert!(start("realnvp").unwrap().contains("dimension of the data = 1"));
-    assert!(start("autoregressive").unwrap().contains("use the method spline"));
-    assert_eq!(start("spline"), None);
+    assert!(start("realnvp", None).unwrap().contains("dimension of the data = 1"));
+    assert!(start("autoregressive", Some("affine")).unwrap().contains("use the method spline"));
+    assert_eq!(start("autoregressive", Some("spline")), None);
+    assert_eq!(start("spline", None), None);
 }

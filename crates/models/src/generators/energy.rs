@@ -5,7 +5,7 @@ use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::{guard, set_threads};
 use crate::method::Setup;
-use crate::nets::{Layout, Mlp, MlpConfig, Params};
+use crate::nets::{Layout, Mlp, MlpConfig, Params, Pass};
 use crate::noise::{Law, Noise};
 use crate::persist::{Persist, Role, Visitor};
 use crate::scaler::Scaler;
@@ -140,7 +140,7 @@ impl EnergyModel {
 /// The law as samplers ask for it. Tensors cannot be shared between threads, so one at a time evaluates the network; each
 /// thread is told how many threads of libtorch to use, which is a setting of its own for every thread.
 struct EnergyLaw {
-    model: Mutex<EnergyModel>,
+    model: Mutex<(EnergyModel, Pass)>,
     dim: usize,
     threads: usize,
 }
@@ -150,15 +150,24 @@ impl EnergyLaw {
         let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
         let (net, params, about) = (model.net.clone(), model.params.duplicate()?, model.about.clone());
         let dim = about.scaler.dim();
-        Ok(EnergyLaw { model: Mutex::new(EnergyModel { net, params, about }), dim, threads })
+        Ok(EnergyLaw {
+            model: Mutex::new((EnergyModel { net, params, about }, Pass::default())),
+            dim,
+            threads,
+        })
     }
 
-    fn with<T>(&self, x: &Points, work: impl Fn(&EnergyModel, &Tensor) -> Result<T>) -> measures::Result<T> {
-        let model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+    fn with<T>(
+        &self,
+        x: &Points,
+        work: impl Fn(&EnergyModel, &mut Pass, &Tensor) -> Result<T>,
+    ) -> measures::Result<T> {
+        let mut model = self.model.lock().unwrap_or_else(PoisonError::into_inner);
+        let (model, pass) = &mut *model;
         let result = guard(|| {
             set_threads(self.threads)?;
             let (kind, device) = model.params.options();
-            work(&model, &to_tensor(x, kind, device)?)
+            work(model, pass, &to_tensor(x, kind, device)?)
         });
         let why = "libtorch refused to evaluate the network";
         result.map_err(|_| measures::Error::Undefined { what: "the energy", why })
@@ -173,7 +182,7 @@ impl Measure for EnergyLaw {
 
 impl Density for EnergyLaw {
     fn log_density(&self, x: &Points) -> measures::Result<Vec<f64>> {
-        self.with(x, |model, x| {
+        self.with(x, |model, _, x| {
             let _guard = no_grad_guard();
             values(&-model.energy(x))
         })
@@ -182,10 +191,10 @@ impl Density for EnergyLaw {
 
 impl Score for EnergyLaw {
     fn score(&self, x: &Points) -> measures::Result<Points> {
-        self.with(x, |model, x| {
-            let x = x.f_set_requires_grad(true)?;
-            let log = -model.energy(&x).sum(x.kind());
-            to_points(&Tensor::f_run_backward(&[log], &[&x], false, false)?[0])
+        self.with(x, |model, pass, x| {
+            let said = pass.forward(&model.net, &model.params, x)?;
+            let slope = pass.input_gradient(&model.net, &model.params, &said.f_ones_like()?)?;
+            to_points(&slope.f_add_(x)?.f_neg_()?)
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::guard::guard;
 use crate::method::{Moment, Setup};
 use crate::methods::flow::latent::Latent;
 use crate::methods::flow::{PathConfig, Prediction, path};
-use crate::nets::{FieldConfig, FieldNet, Gradient, Layout, Params, Pass};
+use crate::nets::{FieldConfig, FieldNet, Gradient, Layout, Mlp, Params, Pass};
 use crate::persist::{Persist, Role, Visitor};
 use crate::rows::Rows;
 use crate::scaler::Scaler;
@@ -180,6 +180,20 @@ impl FlowModel {
         self.net.regress(&self.params, (&times, &x, told), answer, pass, gradient)
     }
 
+    /// The perceptron, where the network is one and its answer is the velocity itself, a function of time and point alone.
+    pub(crate) fn perceptron(&self) -> Option<&Mlp> {
+        let plain = self.about.prediction == Prediction::Velocity
+            && self.about.condition.is_none()
+            && self.denoiser.is_none()
+            && !matches!(self.about.path, PathConfig::VarianceExploding { .. });
+        self.net.perceptron().filter(|_| plain)
+    }
+
+    /// What that perceptron sees at the times `t` (n×1) and the rows of `x`.
+    pub(crate) fn field_input(&self, t: &Tensor, x: &Tensor) -> Tensor {
+        self.net.input(t, x, None)
+    }
+
     /// What the network is told in a step of training about points with these conditions.
     ///
     /// # Errors
@@ -271,6 +285,19 @@ impl FlowModel {
     /// libtorch refuses, or the solver cannot follow the velocity.
     pub fn duplicate(&self) -> Result<Self> {
         self.copy()?.counted()
+    }
+
+    /// The same model, whose network now has learned to take the factor of guidance, where that is an input of it.
+    pub(crate) fn guided_inside(mut self) -> Self {
+        if let Some(inside) = self.about.condition.as_mut().and_then(|about| about.inside.as_mut()) {
+            inside.learned = true;
+        }
+        self
+    }
+
+    /// Asks for something while what it returns lives.
+    pub(crate) fn asking(&self, guide: Guide) -> Asked<'_> {
+        Asked::new(&self.asked, guide)
     }
 
     /// As [`FlowModel::duplicate`], for what needs no count of evaluations.
@@ -393,7 +420,7 @@ impl FlowModel {
 }
 
 /// What is asked for while this lives, also when something goes wrong meanwhile.
-struct Asked<'a>(&'a RefCell<Option<Guide>>);
+pub(crate) struct Asked<'a>(&'a RefCell<Option<Guide>>);
 
 impl<'a> Asked<'a> {
     fn new(place: &'a RefCell<Option<Guide>>, guide: Guide) -> Self {
@@ -414,7 +441,7 @@ fn standard(dim: usize, n: usize, seed: Seed) -> Points {
 
 fn network(about: &FlowAbout) -> Result<(FieldNet, Layout)> {
     let (mut layout, d) = (Layout::default(), about.scaler.dim());
-    let told = about.condition.as_ref().map_or(0, |about| about.condition.encoded_dim());
+    let told = about.condition.as_ref().map_or(0, ConditionAbout::told_dim);
     let net = FieldNet::new(&about.net, d, told, d, &mut layout)?;
     Ok((net, layout))
 }
@@ -509,7 +536,7 @@ impl Generator for FlowModel {
             let block: Vec<usize> = (start..start + rows).collect();
             start += rows;
             let guide = about.guide(&given.select(&block), guidance, self.params.options())?;
-            let asked = Asked::new(&self.asked, guide);
+            let asked = self.asking(guide);
             let points = self.made(rows, seed);
             drop(asked);
             points

@@ -56,6 +56,35 @@ pub struct ConditionAbout {
     pub condition: Condition,
     /// How it was trained, and generates.
     pub guidance: GuidanceConfig,
+    /// Where the network takes the factor of guidance as an input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<FactorInput>,
+}
+
+/// The factor of guidance as an input of the network, whose one answer is then the combination of two: guided distillation
+/// (Meng et al. 2023, *On distillation of guided diffusion models*, arXiv 2210.03142).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FactorInput {
+    /// The least factor it was trained with.
+    pub least: f64,
+    /// The largest.
+    pub most: f64,
+    /// Whether it has learned to; a network that has not is told 0, and two of its answers are combined.
+    pub learned: bool,
+}
+
+impl FactorInput {
+    fn check(&self) -> Result<()> {
+        check_range("guidance.least", self.least, 0.0.., "finite and not negative")?;
+        check_range("guidance.most", self.most, self.least.., "finite and at least guidance.least")
+    }
+
+    /// What the network sees of a factor: from −1 to 1.
+    fn standard(&self, factor: f64) -> f64 {
+        let half = 0.5 * (self.most - self.least);
+        if half > 0.0 { (factor - self.least) / half - 1.0 } else { 0.0 }
+    }
 }
 
 impl ConditionAbout {
@@ -65,12 +94,35 @@ impl ConditionAbout {
     /// A setting is out of range.
     pub fn of(condition: Option<&Condition>, guidance: GuidanceConfig) -> Result<Option<Self>> {
         guidance.check()?;
-        Ok(condition.map(|condition| ConditionAbout { condition: condition.clone(), guidance }))
+        Ok(condition.map(|condition| ConditionAbout { condition: condition.clone(), guidance, inside: None }))
+    }
+
+    /// The dimension of what the network is told.
+    pub(crate) fn told_dim(&self) -> usize {
+        self.condition.encoded_dim() + usize::from(self.inside.is_some())
+    }
+
+    /// What the network is told about n rows, with factors of guidance where it has learned to take them.
+    fn encode(
+        &self,
+        given: Option<&Points>,
+        n: usize,
+        hidden: impl Fn(usize) -> bool,
+        factor: impl Fn(usize) -> Option<f64>,
+    ) -> Points {
+        let told = self.condition.encode(given, n, hidden);
+        let Some(inside) = &self.inside else { return told };
+        let last = told.dim();
+        Points::from_fn(n, last + 1, |i, out| {
+            out[..last].copy_from_slice(told.row(i));
+            out[last] = factor(i).map_or(0.0, |factor| inside.standard(factor));
+        })
     }
 
     /// Refuses what no training could leave: it came from a file.
     pub(crate) fn check(&self) -> Result<()> {
         self.guidance.check()?;
+        self.inside.as_ref().map_or(Ok(()), FactorInput::check)?;
         self.condition.check_shape()
     }
 
@@ -81,15 +133,41 @@ impl ConditionAbout {
         rng: &mut dyn Rng,
         options: (Kind, Device),
     ) -> Result<Tensor> {
-        let hidden: Vec<bool> =
-            (0..given.len()).map(|_| rng.random::<f64>() < self.guidance.hidden).collect();
-        let told = self.condition.encode(Some(given), given.len(), |i| hidden[i]);
-        to_tensor(&told, options.0, options.1)
+        let hidden = self.hidden(given.len(), rng);
+        to_tensor(&self.encode(Some(given), given.len(), |i| hidden[i], |_| None), options.0, options.1)
+    }
+
+    /// Which rows hide their condition.
+    fn hidden(&self, n: usize, rng: &mut dyn Rng) -> Vec<bool> {
+        (0..n).map(|_| rng.random::<f64>() < self.guidance.hidden).collect()
+    }
+
+    /// What a teacher and its student are asked for in a step of guided distillation about points with these conditions: the
+    /// same factors, drawn uniformly, by which the teacher combines two answers and which the student is told. A condition that
+    /// is hidden leaves nothing to combine, and the student learns f(x, ∅) of it.
+    pub(crate) fn guided_lesson(
+        &self,
+        given: &Points,
+        rng: &mut dyn Rng,
+        options: (Kind, Device),
+    ) -> Result<[Guide; 2]> {
+        let why = "the network does not take the factor of guidance";
+        let inside = self.inside.ok_or(Error::Undefined { what: "guided distillation", why })?;
+        let (n, hidden) = (given.len(), self.hidden(given.len(), rng));
+        let draw = |_| inside.least + (inside.most - inside.least) * rng.random::<f64>();
+        let factors: Vec<f64> = (0..n).map(draw).collect();
+        let told = |factor: &dyn Fn(usize) -> Option<f64>| {
+            to_tensor(&self.encode(Some(given), n, |i| hidden[i], factor), options.0, options.1)
+        };
+        let student = Guide { told: told(&|i| Some(factors[i]))?, factor: Factor::One };
+        let teacher = told(&|_| None)?;
+        let factor = to_tensor(&Points::from_line(factors), options.0, options.1)?;
+        Ok([Guide { told: teacher, factor: Factor::Each(factor) }, student])
     }
 
     /// What the network is told about n points when nothing is asked for.
     pub(crate) fn nothing(&self, n: usize, options: (Kind, Device)) -> Result<Tensor> {
-        to_tensor(&self.condition.encode(None, n, |_| true), options.0, options.1)
+        to_tensor(&self.encode(None, n, |_| true, |_| None), options.0, options.1)
     }
 
     /// The request of these conditions.
@@ -100,10 +178,21 @@ impl ConditionAbout {
         options: (Kind, Device),
     ) -> Result<Guide> {
         self.condition.check(given)?;
-        let factor = self.guidance.factor(factor)?;
-        let told =
-            to_tensor(&self.condition.encode(Some(given), given.len(), |_| false), options.0, options.1)?;
-        Ok(Guide { told, factor })
+        let n = given.len();
+        let told = |factor: Option<f64>| {
+            to_tensor(&self.encode(Some(given), n, |_| false, |_| factor), options.0, options.1)
+        };
+        if let Some(FactorInput { least, most, learned: true }) = self.inside {
+            let factor = factor.unwrap_or(self.guidance.factor);
+            let must = format!("between {least} and {most}, which this distilled model was trained for");
+            check_range("guidance", factor, least..=most, &must)?;
+            return Ok(Guide { told: told(Some(factor))?, factor: Factor::One });
+        }
+        let factor = match self.guidance.factor(factor)? {
+            1.0 => Factor::One,
+            factor => Factor::All(factor),
+        };
+        Ok(Guide { told: told(None)?, factor })
     }
 
     /// Labels drawn as often as the data had them; none where conditions are vectors, of which no law is known.
@@ -127,10 +216,35 @@ impl ConditionAbout {
 #[derive(Debug)]
 pub(crate) struct Guide {
     told: Tensor,
-    factor: f64,
+    factor: Factor,
+}
+
+#[derive(Debug)]
+enum Factor {
+    /// There is nothing to combine: one answer.
+    One,
+    /// The same for all rows.
+    All(f64),
+    /// One a row, n×1.
+    Each(Tensor),
 }
 
 impl Guide {
+    /// The same request.
+    pub(crate) fn copy(&self) -> Self {
+        let factor = match &self.factor {
+            Factor::One => Factor::One,
+            Factor::All(factor) => Factor::All(*factor),
+            Factor::Each(factors) => Factor::Each(factors.shallow_clone()),
+        };
+        Guide { told: self.told.shallow_clone(), factor }
+    }
+
+    /// What these rows are told, and nothing to combine.
+    pub(crate) fn plain(told: Tensor) -> Self {
+        Guide { told, factor: Factor::One }
+    }
+
     /// f(∅) + g (f(c) − f(∅)), where `f` answers for rows that are told what its argument says; `twice` puts the rows of a
     /// tensor under themselves, so that both answers come from one evaluation.
     pub(crate) fn follow(
@@ -138,12 +252,16 @@ impl Guide {
         nothing: impl FnOnce() -> Result<Tensor>,
         f: impl FnOnce(&Tensor, bool) -> Result<Tensor>,
     ) -> Result<Tensor> {
-        if self.factor == 1.0 {
+        if let Factor::One = self.factor {
             return f(&self.told, false);
         }
         let both = f(&Tensor::f_cat(&[&self.told, &nothing()?], 0)?, true)?;
         let n = self.told.size()[0];
         let (given, free) = (both.f_narrow(0, 0, n)?, both.f_narrow(0, n, n)?);
-        Ok(free.f_lerp(&given, self.factor)?)
+        Ok(match &self.factor {
+            Factor::Each(factors) => free.f_lerp_tensor(&given, factors)?,
+            Factor::All(factor) => free.f_lerp(&given, *factor)?,
+            Factor::One => given,
+        })
     }
 }

@@ -5,14 +5,13 @@ use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, file_of, in_blocks, read_body, stored};
 use crate::guard::guard;
 use crate::method::Setup;
-use crate::nets::{FieldConfig, FieldNet, Layout, Params};
+use crate::nets::{FieldConfig, FieldNet, Layout, Mlp, Params, frequencies};
 use crate::noise::{Law, Noise};
 use crate::persist::{Persist, Role, Visitor};
 use crate::scaler::Scaler;
 use crate::tensor::{to_points, to_tensor};
 use measures::{Map, Points, Sample, Seed};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 use std::path::Path;
 use tch::{Device, Tensor, no_grad_guard};
 
@@ -107,14 +106,35 @@ impl LeapModel {
 
     /// u(x, t, r), `t` and `r` n×1.
     pub(crate) fn mean_velocity(&self, t: &Tensor, r: &Tensor, x: &Tensor) -> Tensor {
-        let length = r - t;
-        let frequencies: Vec<f64> = (1..=self.about.net.time_features).map(|k| PI * k as f64).collect();
-        let mut features = vec![length.shallow_clone()];
-        if !frequencies.is_empty() {
-            let angles = length * Tensor::from_slice(&frequencies).to_kind(t.kind()).to_device(t.device());
-            features.extend([angles.sin(), angles.cos()]);
+        self.net.forward(&self.params, t, x, Some(&self.stretch(t, r)))
+    }
+
+    /// The perceptron of u, where it is one, and what it sees of x, t and r.
+    pub(crate) fn mean_input(&self, t: &Tensor, r: &Tensor, x: &Tensor) -> Option<(&Mlp, Tensor)> {
+        Some((self.net.perceptron()?, self.net.input(t, x, Some(&self.stretch(t, r)))))
+    }
+
+    /// The derivative of that input as t runs, r stands and x moves with the velocity `v`.
+    pub(crate) fn mean_input_along(&self, t: &Tensor, r: &Tensor, v: &Tensor) -> Tensor {
+        let mut along = vec![t.ones_like() * -1.0];
+        let features = self.about.net.time_features;
+        if features > 0 {
+            let speeds = frequencies(features, t);
+            let angles = (r - t) * &speeds;
+            along.extend([-(angles.cos() * &speeds), angles.sin() * speeds]);
         }
-        self.net.forward(&self.params, t, x, Some(&Tensor::cat(&features, 1)))
+        self.net.input_along(t, (&t.ones_like(), v, Some(&Tensor::cat(&along, 1))))
+    }
+
+    /// What the network is told of the stretch from `t` to `r`: its length, and sines and cosines of it.
+    fn stretch(&self, t: &Tensor, r: &Tensor) -> Tensor {
+        let length = r - t;
+        let mut told = vec![length.shallow_clone()];
+        if self.about.net.time_features > 0 {
+            let angles = length * frequencies(self.about.net.time_features, t);
+            told.extend([angles.sin(), angles.cos()]);
+        }
+        Tensor::cat(&told, 1)
     }
 
     /// A copy with parameters of its own, on the CPU, ready to generate.

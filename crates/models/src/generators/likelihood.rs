@@ -78,8 +78,13 @@ impl FlowModel {
     fn log_prob_at(&self, end: &Tensor) -> Result<Tensor> {
         let d = self.dim() as i64;
         let (z, log) = (end.f_narrow(1, 0, d)?, end.f_select(1, d)?);
+        Ok(self.noise_log(&z) + log)
+    }
+
+    /// The logarithm of the density of the noise where the path begins, at the rows of `z`.
+    pub(crate) fn noise_log(&self, z: &Tensor) -> Tensor {
         let sigma = self.schedule().sigma(self.span().0);
-        Ok(standard_normal(&(z / sigma)) - sigma.ln() * self.dim() as f64 + log)
+        standard_normal(&(z / sigma)) - sigma.ln() * self.dim() as f64
     }
 
     /// log p(x) for the rows of `x` (n×d), in standard coordinates: the points go back along the velocity to the noise, and

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 use tch::Tensor;
 
 /// λ and α of `selu` (arXiv 1706.02515).
@@ -81,6 +82,53 @@ impl Activation {
             Activation::Softplus => z.f_softplus_backward_grad_input(out, d, 1.0, 20.0)?,
         };
         Ok(())
+    }
+
+    /// a′(z) and a″(z), entry by entry, where `a` is a(z); nothing is recorded. At the corners of the rectifiers a″ is zero.
+    pub(super) fn slopes(self, z: &Tensor, a: &Tensor) -> Result<(Tensor, Tensor)> {
+        let below = |slope: f64| -> Result<(Tensor, Tensor)> {
+            let above = z.f_gt(0.0)?.f_to_kind(z.kind())?;
+            Ok((above.f_mul_scalar(1.0 - slope)?.f_add_scalar(slope)?, z.f_zeros_like()?))
+        };
+        // λ above zero, λα eᶻ below, where a = λα(eᶻ − 1).
+        let exponential = |scale: f64, alpha: f64| -> Result<(Tensor, Tensor)> {
+            let positive = z.f_gt(0.0)?;
+            let bent = a.f_add_scalar(scale * alpha)?;
+            let first = bent.f_masked_fill(&positive, scale)?;
+            Ok((first, bent.f_masked_fill(&positive, 0.0)?))
+        };
+        match self {
+            Activation::Relu => below(0.0),
+            Activation::LeakyRelu => below(0.2),
+            Activation::Silu => {
+                // a′ = s + a (1 − s) and a″ = s (1 − s)(2 + z (1 − 2s)), with s the logistic function of z.
+                let s = z.f_sigmoid()?;
+                let rest = s.f_neg()?.f_add_scalar(1.0)?;
+                let bend = rest.f_sub(&s)?.f_mul(z)?.f_add_scalar_(2.0)?.f_mul_(&s)?.f_mul_(&rest)?;
+                Ok((s.f_addcmul(a, &rest)?, bend))
+            }
+            Activation::Gelu => {
+                // Φ + zφ and φ (2 − z²).
+                let density =
+                    z.f_square()?.f_mul_scalar_(-0.5)?.f_exp_()?.f_mul_scalar_(TAU.sqrt().recip())?;
+                let below =
+                    z.f_mul_scalar(FRAC_1_SQRT_2)?.f_erf_()?.f_add_scalar_(1.0)?.f_mul_scalar_(0.5)?;
+                let bend = z.f_square()?.f_neg_()?.f_add_scalar_(2.0)?.f_mul_(&density)?;
+                Ok((below.f_addcmul(z, &density)?, bend))
+            }
+            Activation::Tanh => {
+                let first = a.f_square()?.f_neg_()?.f_add_scalar_(1.0)?;
+                let second = a.f_mul(&first)?.f_mul_scalar_(-2.0)?;
+                Ok((first, second))
+            }
+            Activation::Selu => exponential(SELU.0, SELU.1),
+            Activation::Elu => exponential(1.0, 1.0),
+            Activation::Softplus => {
+                let s = z.f_sigmoid()?;
+                let second = s.f_neg()?.f_add_scalar_(1.0)?.f_mul_(&s)?;
+                Ok((s, second))
+            }
+        }
     }
 
     /// The gain by which the standard deviation of weights is raised to keep the variance of signals, as PyTorch's

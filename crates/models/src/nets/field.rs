@@ -145,12 +145,40 @@ impl FieldNet {
         }
     }
 
+    /// The perceptron of point, time and condition side by side, as [`FieldNet::input`] puts them, where the network is one.
+    pub(crate) fn perceptron(&self) -> Option<&Mlp> {
+        match &self.body {
+            Body::Mlp(mlp) => Some(mlp),
+            _ => None,
+        }
+    }
+
+    /// What the perceptron sees of the rows of `t`, `x` and `c`.
+    pub(crate) fn input(&self, t: &Tensor, x: &Tensor, c: Option<&Tensor>) -> Tensor {
+        FieldNet::join(x, self.context(t, c))
+    }
+
+    /// The derivative of [`FieldNet::input`] as t, x and c move with `dt`, `dx` and `dc`.
+    pub(crate) fn input_along(
+        &self,
+        t: &Tensor,
+        (dt, dx, dc): (&Tensor, &Tensor, Option<&Tensor>),
+    ) -> Tensor {
+        let mut along = vec![dx.shallow_clone(), dt.shallow_clone()];
+        if self.features > 0 {
+            let frequencies = frequencies(self.features, t);
+            let (angles, speed) = (t * &frequencies, dt * &frequencies);
+            along.extend([&speed * angles.cos(), -(speed * angles.sin())]);
+        }
+        along.extend(dc.map(Tensor::shallow_clone));
+        Tensor::cat(&along, 1)
+    }
+
     /// t, sin πkt and cos πkt, and the condition.
     fn context(&self, t: &Tensor, c: Option<&Tensor>) -> Vec<Tensor> {
         let mut context = vec![t.shallow_clone()];
         if self.features > 0 {
-            let frequencies: Vec<f64> = (1..=self.features).map(|k| PI * k as f64).collect();
-            let angles = t * Tensor::from_slice(&frequencies).to_kind(t.kind()).to_device(t.device());
+            let angles = t * frequencies(self.features, t);
             context.extend([angles.sin(), angles.cos()]);
         }
         context.extend(c.map(Tensor::shallow_clone));
@@ -200,6 +228,12 @@ impl FieldNet {
         }
         Ok(value)
     }
+}
+
+/// π, 2π, … as a row like `t`.
+pub(crate) fn frequencies(count: usize, t: &Tensor) -> Tensor {
+    let frequencies: Vec<f64> = (1..=count).map(|k| PI * k as f64).collect();
+    Tensor::from_slice(&frequencies).to_kind(t.kind()).to_device(t.device())
 }
 
 fn residual(

@@ -4,6 +4,7 @@
 mod activation;
 mod bijection;
 mod field;
+mod jet;
 mod mlp;
 mod params;
 mod pass;
@@ -11,7 +12,9 @@ mod unet;
 
 pub use activation::Activation;
 pub use bijection::{Bijection, BijectionConfig, Conditioning, Transformer};
+pub(crate) use field::frequencies;
 pub use field::{Architecture, FieldConfig, FieldNet};
+pub(crate) use jet::Jet;
 pub use mlp::{InitScheme, Mlp, MlpConfig, Output, Skip};
 pub use params::{Init, Layout, Params};
 pub use pass::{Gradient, Pass};

@@ -43,7 +43,7 @@ impl Gradient {
     }
 
     /// The part of parameter number `i`.
-    fn part(&self, i: usize) -> &Tensor {
+    pub(super) fn part(&self, i: usize) -> &Tensor {
         &self.parts[i]
     }
 

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of `autoregressive`: coordinate i goes through a function whose parameters depend on all coordinates before
-/// it, by masked networks, the order reversed from layer to layer. Papamakarios, Pavlakou and Murray 2017 (MAF),
-/// arXiv 1705.07057, with affine functions; with splines as in arXiv 1906.04032. A sample costs d evaluations.
+/// it, by masked networks, the order reversed from layer to layer. With affine functions it is MAF (Papamakarios, Pavlakou
+/// and Murray 2017, arXiv 1705.07057), whose layers stretch and shift and so leave bridges between modes; with monotone
+/// rational-quadratic splines, the default, RQ-NSF (AR) (Durkan et al. 2019, arXiv 1906.04032). A sample costs d evaluations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AutoregressiveConfig {
@@ -31,10 +32,10 @@ pub struct AutoregressiveConfig {
 impl Default for AutoregressiveConfig {
     fn default() -> Self {
         AutoregressiveConfig {
-            layers: 6,
+            layers: 3,
             widths: vec![64; 2],
             activation: Activation::default(),
-            transformer: Transformer::affine(),
+            transformer: Transformer::spline(),
             optim: OptimConfig { schedule: Schedule::Cosine { floor: 0.01 }, ..OptimConfig::default() },
             batch: 512,
             standardise: true,
@@ -44,8 +45,7 @@ impl Default for AutoregressiveConfig {
 
 impl Flow for AutoregressiveConfig {
     const NAME: &'static str = "autoregressive";
-    const ABOUT: &'static str =
-        "maximum likelihood with masked autoregressive layers, MAF (arXiv 1705.07057)";
+    const ABOUT: &'static str = "maximum likelihood with masked autoregressive layers of splines or affine maps, MAF (arXiv 1705.07057, 1906.04032)";
 
     fn likelihood(&self) -> Likelihood<'_> {
         Likelihood { optim: &self.optim, batch: self.batch, standardise: self.standardise }

@@ -1,9 +1,10 @@
 //! Continuous normalising flows: maximum likelihood through the solver.
 
 use crate::adjoint::Backprop;
-use crate::error::{Result, check_count};
+use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Divergence, FlowAbout, FlowModel, Generator, Rule, SamplerConfig, SolverConfig};
 use crate::method::{Method, Moment, Setup};
+use crate::methods::density::sweep::{Penalties, Sweep};
 use crate::methods::flow::{PathConfig, Prediction};
 use crate::nets::FieldConfig;
 use crate::optim::{Adam, OptimConfig, Schedule};
@@ -53,6 +54,11 @@ pub struct CnfConfig {
     /// The solver while training. Too few steps for the learning rate let the velocity bend where the solver cannot follow: the
     /// loss falls, and a finer solver finds another law.
     pub train_solver: SolverConfig,
+    /// Weight of the kinetic energy d⁻¹ ∫ E‖v‖² dt, which keeps trajectories straight, so that few steps follow them
+    /// (arXiv 2002.02798). Like `jacobian` it needs a perceptron, a fixed number of steps in training, and the whole graph.
+    pub kinetic: f64,
+    /// Weight of the mean square of derivatives d⁻¹ ∫ E‖Dv‖² dt, which keeps trajectories side by side alike.
+    pub jacobian: f64,
     /// How gradients go back through the steps of that solver: with few steps their whole graph is the faster way.
     pub backprop: Backprop,
     /// How generation follows the velocity, and densities of the trained model are found.
@@ -75,6 +81,8 @@ impl Default for CnfConfig {
             batch: 256,
             divergence: TraceConfig::Exact {},
             train_solver: solver(8),
+            kinetic: 0.0,
+            jacobian: 0.0,
             backprop: Backprop::default(),
             solver: solver(20),
             standardise: true,
@@ -86,6 +94,7 @@ impl Default for CnfConfig {
 pub struct CnfState {
     model: FlowModel,
     adam: Adam,
+    sweep: Sweep,
 }
 
 impl Method for Cnf {
@@ -116,7 +125,15 @@ impl Method for Cnf {
         };
         let model = FlowModel::new(about, setup)?;
         let adam = Adam::new(&c.optim, &model.params)?;
-        Ok(CnfState { model, adam })
+        let swept = c.backprop == Backprop::Whole && Sweep::of(&model, &c.train_solver).is_some();
+        for (field, weight) in [("kinetic", c.kinetic), ("jacobian", c.jacobian)] {
+            check_range(field, weight, 0.0.., "finite and not negative")?;
+            if weight > 0.0 && !swept {
+                let must = "0: it takes net.architecture = mlp, train_solver.steps and backprop = whole";
+                return Err(Error::setting(field, weight, must));
+            }
+        }
+        Ok(CnfState { model, adam, sweep: Sweep::default() })
     }
 
     fn step(c: &CnfConfig, s: &mut CnfState, target: &dyn Source, at: &Moment) -> Result<f64> {
@@ -133,6 +150,15 @@ impl Method for Cnf {
             }
         };
         let x = to_tensor(&x, kind, device)?;
+        if let (Backprop::Whole, Some(known)) = (c.backprop, Sweep::of(&s.model, &c.train_solver)) {
+            let penalties = Penalties { kinetic: c.kinetic, jacobian: c.jacobian };
+            let found = s.sweep.run(&s.model, known, &x, &divergence, penalties, s.adam.gradient())?;
+            // What is added is no part of the likelihood, but must be finite as well.
+            if (found.log_prob + found.penalty).is_finite() {
+                s.adam.descend(&mut s.model.params, at.step, at.steps)?;
+            }
+            return Ok(volume - found.log_prob + 0.0 * found.penalty);
+        }
         let loss = -s.model.mean_log_prob(&x, &c.train_solver, &divergence, c.backprop)?;
         let value = scalar(&loss)?;
         if value.is_finite() {
@@ -164,6 +190,7 @@ impl Persist for CnfState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::Gradient;
     use crate::source::Draws;
     use crate::tensor::values;
     use measures::{Seed, zoo::Gaussian};
@@ -213,6 +240,59 @@ mod tests {
                 };
                 let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
                 assert!((difference - gradient[k]).abs() < 1e-6, "{k}: {difference} {}", gradient[k]);
+            }
+        }
+    }
+
+    /// The sweep without a graph has value and gradient of the graph; with penalties, the gradient of differences.
+    #[test]
+    fn sweeps_agree_with_the_graph() {
+        let (config, mut state) = wild(TraceConfig::Exact {});
+        let probes = || {
+            Divergence::Probes(vec![
+                tch::Tensor::from_slice(&[1.0, -1.0, 1.0, 1.0]).view([2, 2]),
+                tch::Tensor::from_slice(&[-1.0, -1.0, 1.0, -1.0]).view([2, 2]),
+            ])
+        };
+        let rules = [Rule::Euler, Rule::Midpoint, Rule::Rk4, Rule::DormandPrince, Rule::Dop853];
+        let mut sweep = Sweep::default();
+        let mut gradient = Gradient::zeros(&state.model.params).unwrap();
+        let mut swept = |s: &CnfState, solver: &SolverConfig, divergence: &Divergence, penalties| {
+            let known = Sweep::of(&s.model, solver).unwrap();
+            let found = sweep.run(&s.model, known, &points(), divergence, penalties, &mut gradient).unwrap();
+            (found, values(gradient.flat()).unwrap())
+        };
+        let none = Penalties { kinetic: 0.0, jacobian: 0.0 };
+        for rule in rules {
+            let solver = SolverConfig { rule, steps: Some(3), ..config.train_solver };
+            for divergence in [Divergence::Exact, probes()] {
+                let (found, ours) = swept(&state, &solver, &divergence, none);
+                let loss =
+                    -state.model.mean_log_prob(&points(), &solver, &divergence, Backprop::Whole).unwrap();
+                let expected = values(&state.model.params.gradient(&loss, false).unwrap()).unwrap();
+                let scale = expected.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+                let gap = ours.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                assert!((found.log_prob + scalar(&loss).unwrap()).abs() < 1e-12, "{rule:?}");
+                assert!(gap < 1e-12 * scale && found.penalty == 0.0, "{rule:?}: {gap:e} of {scale}");
+            }
+        }
+        let penalties = Penalties { kinetic: 0.7, jacobian: 0.3 };
+        for divergence in [Divergence::Exact, probes()] {
+            let (found, ours) = swept(&state, &config.train_solver, &divergence, penalties);
+            assert!(found.penalty > 0.0);
+            for k in (0..ours.len()).step_by(7) {
+                let mut at = |shift: f64| {
+                    {
+                        let _guard = tch::no_grad_guard();
+                        let _ = state.model.params.flat_mut().get(k as i64).g_add_scalar_(shift);
+                    }
+                    let (found, _) = swept(&state, &config.train_solver, &divergence, penalties);
+                    let _guard = tch::no_grad_guard();
+                    let _ = state.model.params.flat_mut().get(k as i64).g_add_scalar_(-shift);
+                    found.penalty - found.log_prob
+                };
+                let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+                assert!((difference - ours[k]).abs() < 1e-6, "{k}: {difference} {}", ours[k]);
             }
         }
     }

@@ -36,10 +36,14 @@ pub enum EnergyObjective {
         /// Steps k of the chains at every step of training.
         #[serde(default = "chain_steps")]
         steps: usize,
-        /// Length of a step of the chains, which must be short beside the square of the finest scale of the data: what a
-        /// chain blurs, the energy learns to be blurred.
+        /// Length of a step of the chains. Unadjusted it must be short beside the square of the finest scale of the data: what
+        /// a chain blurs, the energy learns to be sharper than the data.
         #[serde(default = "chain_step")]
         step: f64,
+        /// Whether steps are accepted or rejected by Metropolis's rule (MALA), so that chains follow the law of the energy
+        /// itself, however long their steps.
+        #[serde(default = "yes")]
+        adjusted: bool,
         /// Whether chains go on from step to step of training; else they start from data.
         #[serde(default = "yes")]
         persistent: bool,
@@ -83,6 +87,7 @@ impl Default for EnergyObjective {
         EnergyObjective::Contrastive {
             steps: chain_steps(),
             step: chain_step(),
+            adjusted: yes(),
             persistent: yes(),
             restart: restart(),
             penalty: penalty(),
@@ -170,9 +175,9 @@ impl Method for EnergyBased {
         let (kind, device) = s.model.params.options();
         let data = to_tensor(&x, kind, device)?;
         let loss = match c.objective {
-            EnergyObjective::Contrastive { steps, step, persistent, restart, penalty } => {
+            EnergyObjective::Contrastive { steps, step, adjusted, persistent, restart, penalty } => {
                 let start = if persistent { s.refreshed(restart, at)? } else { x };
-                let sampler = ChainConfig { steps, step, adjusted: false };
+                let sampler = ChainConfig { steps, step, adjusted };
                 s.chains = s.model.chains(&start, &sampler, at.seed("chains"))?;
                 let model = to_tensor(&s.chains, kind, device)?;
                 let (low, high) = (s.model.energy(&data), s.model.energy(&model));
@@ -262,16 +267,18 @@ mod tests {
     fn a_gaussian_is_learned_by_every_objective() {
         let (mean, sd) = ([0.6, -0.4], 0.7);
         let target = Draws::new(Gaussian::isotropic(&mean, sd).unwrap(), "plane");
-        let cd = |persistent| EnergyObjective::Contrastive {
+        let cd = |adjusted, persistent| EnergyObjective::Contrastive {
             steps: 5,
             step: 0.05,
+            adjusted,
             persistent,
             restart: 0.02,
             penalty: 1e-3,
         };
         for (objective, blur, slack) in [
-            (cd(true), 0.0, 0.15),
-            (cd(false), 0.0, 0.15),
+            (cd(false, true), 0.0, 0.15),
+            (cd(true, true), 0.0, 0.15),
+            (cd(false, false), 0.0, 0.15),
             (EnergyObjective::Denoising { sigma: 0.3 }, 0.3, 0.1),
             (EnergyObjective::Sliced { directions: 1 }, 0.0, 0.1),
         ] {

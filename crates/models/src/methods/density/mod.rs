@@ -9,6 +9,7 @@ mod likelihood;
 mod noise_denoise;
 mod realnvp;
 mod spline;
+mod sweep;
 mod vae;
 
 pub use autoencoder::Autoencoder;

@@ -1,16 +1,13 @@
 //! Diffusion models: undo noise, step by step.
 
 use crate::error::{Result, check_count};
-use crate::generators::{
-    ConditionAbout, FlowAbout, FlowModel, Generator, GuidanceConfig, SamplerConfig, SolverConfig,
-};
+use crate::generators::{ConditionAbout, FlowAbout, Generator, GuidanceConfig, SamplerConfig, SolverConfig};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::path::{Coefficients, check_cut};
-use crate::methods::flow::{PathConfig, Prediction};
-use crate::nets::{FieldConfig, Pass};
+use crate::methods::flow::{FlowState, PathConfig, Prediction};
+use crate::nets::FieldConfig;
 use crate::noise::{Law, Noise};
-use crate::optim::{Adam, OptimConfig};
-use crate::persist::{Persist, Visitor};
+use crate::optim::OptimConfig;
 use crate::scaler::Scaler;
 use crate::source::Source;
 use crate::tensor::to_tensor;
@@ -70,22 +67,15 @@ impl Default for DiffusionConfig {
     }
 }
 
-/// The network along the path and its optimiser.
-pub struct DiffusionState {
-    model: FlowModel,
-    adam: Adam,
-    pass: Pass,
-}
-
 impl Method for Diffusion {
     const NAME: &'static str = "diffusion";
     const ABOUT: &'static str =
         "denoising diffusion, variance preserving or exploding (arXiv 2006.11239, 2011.13456)";
     const CONDITIONAL: bool = true;
     type Config = DiffusionConfig;
-    type State = DiffusionState;
+    type State = FlowState;
 
-    fn init(c: &DiffusionConfig, target: &dyn Source, setup: &Setup) -> Result<DiffusionState> {
+    fn init(c: &DiffusionConfig, target: &dyn Source, setup: &Setup) -> Result<FlowState> {
         check_count("batch", c.batch)?;
         check_cut(c.cut)?;
         target.batch(c.batch, &mut setup.seed.rng())?;
@@ -102,15 +92,14 @@ impl Method for Diffusion {
             sampler: c.sampler,
             condition: ConditionAbout::of(target.condition(), c.guidance)?,
         };
-        let model = FlowModel::new(about, setup)?;
-        let adam = Adam::new(&c.optim, &model.params)?;
+        let state = FlowState::new(about, &c.optim, setup)?;
         // Coefficients that the settings make infinite are refused before training, not in the middle of generation.
-        let (low, high) = model.span();
+        let (model, (low, high)) = (&state.model, state.model.span());
         Coefficients::at(model.schedule(), &[low, high], setup.kind, setup.device)?.check(c.prediction)?;
-        Ok(DiffusionState { model, adam, pass: Pass::default() })
+        Ok(state)
     }
 
-    fn step(c: &DiffusionConfig, s: &mut DiffusionState, target: &dyn Source, at: &Moment) -> Result<f64> {
+    fn step(c: &DiffusionConfig, s: &mut FlowState, target: &dyn Source, at: &Moment) -> Result<f64> {
         let (kind, device) = s.model.params.options();
         let (x1, given) = target.batch_given(c.batch, &mut at.rng("target"))?;
         let told = s.model.lesson(given.as_ref(), at)?;
@@ -133,15 +122,8 @@ impl Method for Diffusion {
         Ok(value)
     }
 
-    fn generator(_: &DiffusionConfig, s: &DiffusionState) -> Result<Box<dyn Generator>> {
-        Ok(Box::new(s.model.duplicate()?))
-    }
-}
-
-impl Persist for DiffusionState {
-    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
-        v.part("model", &mut self.model)?;
-        v.part("adam", &mut self.adam)
+    fn generator(_: &DiffusionConfig, s: &FlowState) -> Result<Box<dyn Generator>> {
+        s.generator()
     }
 }
 

@@ -1,14 +1,18 @@
 //! Distillation: a student that takes few steps learns from a teacher that takes many.
 
 use crate::bridge::regression;
+use crate::condition::Condition;
 use crate::error::{Error, Result, check_count, check_range};
-use crate::generators::{FlowAbout, FlowModel, Generator, SamplerConfig, SolverConfig};
+use crate::generators::{
+    ConditionAbout, FactorInput, FlowAbout, FlowModel, Generator, GuidanceConfig, Guide, SamplerConfig,
+    SolverConfig,
+};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::path::{Coefficients, check_cut};
 use crate::methods::flow::rectified::independent;
 use crate::methods::flow::rounds::{Place, Pool, Rounds, with_params};
 use crate::methods::flow::{PathConfig, Prediction};
-use crate::nets::FieldConfig;
+use crate::nets::{FieldConfig, Params};
 use crate::optim::{OptimConfig, Schedule};
 use crate::persist::{Persist, Visitor};
 use crate::scaler::Scaler;
@@ -19,7 +23,7 @@ use measures::rand::RngExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use tch::{Tensor, no_grad_guard};
+use tch::{Tensor, no_grad, no_grad_guard};
 
 /// A teacher along a path, trained in the first part of the run or loaded from a file, and a student of the same shape that
 /// reaches the data in few jumps (DDIM steps, which on straight paths are Euler's).
@@ -27,6 +31,11 @@ use tch::{Tensor, no_grad_guard};
 /// *Progressive*: round by round the student learns to do in one jump what the teacher of the round does in two, and becomes
 /// the teacher of the next: Salimans and Ho 2022, arXiv 2202.00512. *Direct*: the student learns by regression where the
 /// teacher's flow leads from the noise, in one jump: Luhman and Luhman 2021, arXiv 2101.02388.
+///
+/// *Guided*: where points come with labels or vectors, the teacher learns them with classifier-free guidance, and before jumps
+/// are halved there is a round in which the student, told the factor g, learns to say in one evaluation what the teacher
+/// combines of two, f(x, ∅) + g (f(x, c) − f(x, ∅)): Meng et al. 2023, arXiv 2210.03142. It then takes c and g as inputs, and few
+/// jumps.
 ///
 /// What generates is the average of the round at hand, whatever `ema` says.
 pub struct Distill;
@@ -69,6 +78,48 @@ impl Default for DistillMode {
     }
 }
 
+/// How guidance goes into the network.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GuidedConfig {
+    /// The share of points whose condition is hidden in training.
+    pub hidden: f64,
+    /// The factor g of generation where none is asked for, between `least` and `most`.
+    pub factor: f64,
+    /// The least factor that is learned; 0 ignores the condition, 1 is the conditional law.
+    pub least: f64,
+    /// The largest factor that is learned; the same as `least` for a student of one factor.
+    pub most: f64,
+}
+
+impl Default for GuidedConfig {
+    fn default() -> Self {
+        GuidedConfig { hidden: 0.1, factor: 1.0, least: 0.0, most: 4.0 }
+    }
+}
+
+impl GuidedConfig {
+    /// The conditioning of a model whose network takes the factor, where points come with `condition`.
+    fn about(&self, condition: Option<&Condition>) -> Result<Option<ConditionAbout>> {
+        let inside = FactorInput { least: self.least, most: self.most, learned: false };
+        let guidance = GuidanceConfig { hidden: self.hidden, factor: self.factor };
+        check_range("guidance.least", self.least, 0.0.., "finite and not negative")?;
+        check_range("guidance.most", self.most, self.least.., "finite and at least guidance.least")?;
+        check_range(
+            "guidance.factor",
+            self.factor,
+            self.least..=self.most,
+            "between guidance.least and .most",
+        )?;
+        if self.hidden == 0.0 && (self.least != 1.0 || self.most != 1.0) {
+            let must = "positive: who never goes without a condition has nothing to guide away from";
+            return Err(Error::setting("guidance.hidden", self.hidden, must));
+        }
+        let about = ConditionAbout::of(condition, guidance)?;
+        Ok(about.map(|about| ConditionAbout { inside: Some(inside), ..about }))
+    }
+}
+
 /// Settings of `distill`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -94,6 +145,9 @@ pub struct DistillConfig {
     pub cut: f64,
     /// Whether the network works on data scaled to mean 0 and variance 1 in every coordinate.
     pub standardise: bool,
+    /// How guidance goes into the network; without effect where no labels or vectors come with the points. Of a loaded teacher
+    /// `hidden` is the teacher's.
+    pub guidance: GuidedConfig,
     /// How the teacher's flow is followed, for direct regression.
     pub solver: SolverConfig,
 }
@@ -111,26 +165,44 @@ impl Default for DistillConfig {
             prediction: Prediction::Velocity,
             cut: 0.0,
             standardise: true,
+            guidance: GuidedConfig::default(),
             solver: SolverConfig::default(),
         }
     }
 }
 
+/// What is done in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// The teacher is trained.
+    Teach,
+    /// The student learns to combine two answers of the teacher in one.
+    Combine,
+    /// The student learns to do in one of so many jumps what its teacher does in two.
+    Halve(usize),
+    /// The student learns to reach the end of the teacher's flow in one jump.
+    Direct(usize),
+}
+
 impl DistillConfig {
     /// The part of the run in which the teacher is trained, and the number of rounds after it.
-    fn parts(&self) -> (f64, usize) {
+    fn parts(&self, guided: bool) -> (f64, usize) {
         let rounds = match self.mode {
-            DistillMode::Progressive { rounds, .. } => rounds,
+            DistillMode::Progressive { rounds, .. } => rounds + usize::from(guided),
             DistillMode::Direct { .. } => 1,
         };
         (if self.teacher.is_some() { 0.0 } else { self.first }, rounds)
     }
 
-    /// The jumps of the student of a round, counted from 1.
-    fn jumps(&self, round: u64) -> usize {
+    fn task(&self, round: u64, guided: bool) -> Task {
+        let before = u64::from(guided);
         match self.mode {
-            DistillMode::Progressive { steps, rounds } => steps << (rounds as u64).saturating_sub(round),
-            DistillMode::Direct { .. } => 1,
+            _ if round == 0 => Task::Teach,
+            DistillMode::Progressive { .. } if round <= before => Task::Combine,
+            DistillMode::Progressive { steps, rounds } => {
+                Task::Halve(steps << (rounds as u64).saturating_sub(round - before))
+            }
+            DistillMode::Direct { pairs } => Task::Direct(pairs),
         }
     }
 }
@@ -145,7 +217,8 @@ pub struct DistillState {
 impl Method for Distill {
     const NAME: &'static str = "distill";
     const ABOUT: &'static str =
-        "few steps from many: progressive distillation, or regression on the solved map (arXiv 2202.00512)";
+        "few steps from many: progressive, guided or direct distillation (arXiv 2202.00512, 2210.03142)";
+    const CONDITIONAL: bool = true;
     type Config = DistillConfig;
     type State = DistillState;
 
@@ -159,6 +232,10 @@ impl Method for Distill {
                     return Err(Error::setting("mode.rounds", rounds, format!("at most {MOST_ROUNDS}")));
                 }
             }
+            DistillMode::Direct { .. } if target.condition().is_some() => {
+                let must = "progressive, where points come with labels or vectors";
+                return Err(Error::setting("mode", "direct", must));
+            }
             DistillMode::Direct { pairs } => check_count("mode.pairs", pairs)?,
         }
         check_range("first", c.first, f64::MIN_POSITIVE..1.0, "positive and less than 1")?;
@@ -167,7 +244,7 @@ impl Method for Distill {
             start.batch(c.batch, &mut setup.seed.rng())?;
         }
         let model = match &c.teacher {
-            Some(path) => load(path, target, setup)?,
+            Some(path) => load(c, path, target, setup)?,
             None => fresh(c, target, setup)?,
         };
         let model = model.with_solver(c.solver)?;
@@ -176,16 +253,21 @@ impl Method for Distill {
     }
 
     fn step(c: &DistillConfig, s: &mut DistillState, target: &dyn Source, at: &Moment) -> Result<f64> {
-        let (first, rounds) = c.parts();
+        let guided = s.model.about().condition.is_some();
+        let (first, rounds) = c.parts(guided);
         let place = Place::of(at, first, rounds);
         s.rounds.enter(&place, &c.optim, &mut s.model.params)?;
-        let loss = match c.mode {
-            _ if place.round == 0 => teach(c, &s.model, target, at)?,
-            DistillMode::Progressive { .. } => {
+        let loss = match c.task(place.round, guided) {
+            Task::Teach => teach(c, &s.model, target, at)?,
+            Task::Combine => {
                 let teacher = with_params(&s.model, s.rounds.teacher())?;
-                halve(c, &s.model, &teacher, c.jumps(place.round), target, at)?
+                combine(c, &s.model, &teacher, target, at)?
             }
-            DistillMode::Direct { pairs } => {
+            Task::Halve(jumps) => {
+                let teacher = with_params(&s.model, s.rounds.teacher())?;
+                halve(c, &s.model, &teacher, jumps, target, at)?
+            }
+            Task::Direct(pairs) => {
                 let pool = match s.pool.take() {
                     Some(pool) if pool.is_of(place.round) => pool,
                     _ => {
@@ -204,12 +286,14 @@ impl Method for Distill {
     }
 
     fn generator(c: &DistillConfig, s: &DistillState) -> Result<Box<dyn Generator>> {
-        let round = s.rounds.round();
+        let (round, guided) = (s.rounds.round(), s.model.about().condition.is_some());
         let model = with_params(&s.model, s.rounds.average())?;
-        // Before there is a student, the teacher as it stands.
-        let sampler = match round {
-            0 => SamplerConfig::Flow {},
-            _ => SamplerConfig::Jumps { steps: c.jumps(round) },
+        // Before there is a student, the teacher as it stands; a student of its answers follows the flow as it does.
+        let (model, sampler) = match c.task(round, guided) {
+            Task::Teach => (model, SamplerConfig::Flow {}),
+            Task::Combine => (model.guided_inside(), SamplerConfig::Flow {}),
+            Task::Halve(steps) => (model.guided_inside(), SamplerConfig::Jumps { steps }),
+            Task::Direct(_) => (model, SamplerConfig::Jumps { steps: 1 }),
         };
         Ok(Box::new(model.with_sampler(sampler)?))
     }
@@ -219,7 +303,7 @@ impl Method for Distill {
 const MOST_ROUNDS: usize = 20;
 
 /// The saved model as teacher of this target.
-fn load(path: &std::path::Path, target: &dyn Source, setup: &Setup) -> Result<FlowModel> {
+fn load(c: &DistillConfig, path: &std::path::Path, target: &dyn Source, setup: &Setup) -> Result<FlowModel> {
     let shown = path.display();
     let refuse = |must: &str| Err(Error::setting("teacher", shown.to_string(), must));
     let loaded = FlowModel::load(path)?;
@@ -232,11 +316,41 @@ fn load(path: &std::path::Path, target: &dyn Source, setup: &Setup) -> Result<Fl
     if loaded.about().start.is_some() != target.start().is_some() {
         return refuse("a model that starts where this target's paths do");
     }
-    let about = FlowAbout { method: Distill::NAME.to_owned(), ..loaded.about().clone() };
-    let mut model = FlowModel::new(FlowAbout { sampler: SamplerConfig::Flow {}, ..about }, setup)?;
-    let _guard = no_grad_guard();
-    model.params.flat_mut().f_copy_(loaded.params.flat())?;
+    let condition = match (&loaded.about().condition, target.condition()) {
+        (None, None) => None,
+        (Some(known), Some(condition))
+            if (known.condition.classes(), known.condition.dim())
+                == (condition.classes(), condition.dim()) =>
+        {
+            if known.inside.is_some() {
+                return refuse("a model whose guidance combines two answers: this one was distilled before");
+            }
+            let guidance = GuidedConfig { hidden: known.guidance.hidden, ..c.guidance };
+            guidance.about(Some(&known.condition))?
+        }
+        _ => {
+            return refuse(
+                "a model that knows labels or vectors as they come with the data, or none as they do",
+            );
+        }
+    };
+    let about = FlowAbout { method: Distill::NAME.to_owned(), condition, ..loaded.about().clone() };
+    let model = FlowModel::new(FlowAbout { sampler: SamplerConfig::Flow {}, ..about }, setup)?;
+    widen(&loaded.params, &model.params)?;
     Ok(model)
+}
+
+/// Writes parameters over those of a network that may see one number more, the last of its inputs, which does not count yet.
+fn widen(from: &Params, to: &Params) -> Result<()> {
+    let _guard = no_grad_guard();
+    for (from, to) in from.leaves().iter().zip(to.leaves()) {
+        let (rows, of) = (from.size()[0], to.size()[0]);
+        to.f_narrow(0, 0, rows)?.f_copy_(from)?;
+        if rows < of {
+            let _ = to.f_narrow(0, rows, of - rows)?.f_zero_()?;
+        }
+    }
+    Ok(())
 }
 
 fn fresh(c: &DistillConfig, target: &dyn Source, setup: &Setup) -> Result<FlowModel> {
@@ -254,7 +368,7 @@ fn fresh(c: &DistillConfig, target: &dyn Source, setup: &Setup) -> Result<FlowMo
         start,
         latent: None,
         sampler: SamplerConfig::Flow {},
-        condition: None,
+        condition: c.guidance.about(target.condition())?,
     };
     let model = FlowModel::new(about, setup)?;
     let (low, high) = model.span();
@@ -262,18 +376,60 @@ fn fresh(c: &DistillConfig, target: &dyn Source, setup: &Setup) -> Result<FlowMo
     Ok(model)
 }
 
+/// Points of a path at times spread evenly over it, and the pairs they lie between.
+struct Stages {
+    times: Vec<f64>,
+    path: Coefficients,
+    x0: Tensor,
+    x1: Tensor,
+    x: Tensor,
+    given: Option<Points>,
+}
+
+impl Stages {
+    fn draw(c: &DistillConfig, model: &FlowModel, target: &dyn Source, at: &Moment) -> Result<Self> {
+        let (kind, device) = model.params.options();
+        let (x0, x1, given) = independent(model, c.batch, target, at)?;
+        let (x0, x1) = (to_tensor(&x0, kind, device)?, to_tensor(&x1, kind, device)?);
+        let (low, high) = model.span();
+        let first = at.rng("times").random::<f64>();
+        let time = |i: usize| low + (high - low) * ((first + i as f64) / c.batch as f64).min(1.0);
+        let times: Vec<f64> = (0..c.batch).map(time).collect();
+        let path = Coefficients::at(model.schedule(), &times, kind, device)?;
+        let x = &x1 * &path.alpha + &x0 * &path.sigma;
+        Ok(Stages { times, path, x0, x1, x, given })
+    }
+}
+
 /// Denoising along the path, as `diffusion` does it.
 fn teach(c: &DistillConfig, model: &FlowModel, target: &dyn Source, at: &Moment) -> Result<Tensor> {
-    let (kind, device) = model.params.options();
-    let (x0, x1) = independent(model, c.batch, target, at)?;
-    let (x0, x1) = (to_tensor(&x0, kind, device)?, to_tensor(&x1, kind, device)?);
-    let (low, high) = model.span();
-    let first = at.rng("times").random::<f64>();
-    let time = |i: usize| low + (high - low) * ((first + i as f64) / c.batch as f64).min(1.0);
-    let times: Vec<f64> = (0..c.batch).map(time).collect();
-    let path = Coefficients::at(model.schedule(), &times, kind, device)?;
-    let x = &x1 * &path.alpha + &x0 * &path.sigma;
+    let Stages { times, path, x0, x1, x, given } = Stages::draw(c, model, target, at)?;
+    let told = model.lesson(given.as_ref(), at)?;
+    let _asked = told.map(|told| model.asking(Guide::plain(told)));
     model.residual(&times, &x, &path.answer(model.about().prediction, &x0, &x1))
+}
+
+/// One answer of the student, told the factor, against two of the teacher combined by it.
+fn combine(
+    c: &DistillConfig,
+    student: &FlowModel,
+    teacher: &FlowModel,
+    target: &dyn Source,
+    at: &Moment,
+) -> Result<Tensor> {
+    let Stages { times, x, given, .. } = Stages::draw(c, student, target, at)?;
+    let _asked = match guided(student, given.as_ref(), at)? {
+        Some([of_teacher, of_student]) => Some((teacher.asking(of_teacher), student.asking(of_student))),
+        None => None,
+    };
+    let answer = no_grad(|| teacher.forward(&times, &x))?;
+    student.residual(&times, &x, &answer)
+}
+
+/// What a teacher that combines two answers and a student are asked for about points with these conditions.
+fn guided(model: &FlowModel, given: Option<&Points>, at: &Moment) -> Result<Option<[Guide; 2]>> {
+    let (Some(about), Some(given)) = (&model.about().condition, given) else { return Ok(None) };
+    about.guided_lesson(given, &mut at.rng("guidance"), model.params.options()).map(Some)
 }
 
 /// One jump of the student against two of the teacher.
@@ -286,8 +442,13 @@ fn halve(
     at: &Moment,
 ) -> Result<Tensor> {
     let (kind, device) = student.params.options();
-    let (x0, x1) = independent(student, c.batch, target, at)?;
+    let (x0, x1, given) = independent(student, c.batch, target, at)?;
     let (x0, x1) = (to_tensor(&x0, kind, device)?, to_tensor(&x1, kind, device)?);
+    // The teacher of this round is a student of one before: it takes the factor as well.
+    let _asked = match guided(student, given.as_ref(), at)? {
+        Some([_, told]) => Some((teacher.asking(told.copy()), student.asking(told))),
+        None => None,
+    };
     let (low, high) = student.span();
     let mut rng = at.rng("times");
     // Times in halves of a jump: from an even one over an odd one to the next even one.

@@ -1,16 +1,13 @@
 //! Flow matching: regress a velocity on the velocities of paths between pairs.
 
 use crate::error::{Error, Result, check_count, check_range};
-use crate::generators::{
-    ConditionAbout, FlowAbout, FlowModel, Generator, GuidanceConfig, SamplerConfig, SolverConfig,
-};
+use crate::generators::{ConditionAbout, FlowAbout, Generator, GuidanceConfig, SamplerConfig, SolverConfig};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::latent::{descend, residuals};
-use crate::methods::flow::{PathConfig, Prediction, path::check_cut};
-use crate::nets::{FieldConfig, Pass};
+use crate::methods::flow::{FlowState, PathConfig, Prediction, path::check_cut};
+use crate::nets::FieldConfig;
 use crate::noise::{Law, Noise};
-use crate::optim::{Adam, OptimConfig};
-use crate::persist::{Persist, Visitor};
+use crate::optim::OptimConfig;
 use crate::scaler::Scaler;
 use crate::source::Source;
 use crate::tensor::to_tensor;
@@ -159,23 +156,15 @@ impl FlowMatchingConfig {
     }
 }
 
-/// The velocity and its optimiser, and those of the latent noise of a bridge.
-pub struct FlowMatchingState {
-    model: FlowModel,
-    adam: Adam,
-    denoiser_adam: Option<Adam>,
-    pass: Pass,
-}
-
 impl Method for FlowMatching {
     const NAME: &'static str = "flow_matching";
     const ABOUT: &'static str =
         "velocity of straight or curved paths between coupled pairs (arXiv 2210.02747, 2302.00482)";
     const CONDITIONAL: bool = true;
     type Config = FlowMatchingConfig;
-    type State = FlowMatchingState;
+    type State = FlowState;
 
-    fn init(c: &FlowMatchingConfig, target: &dyn Source, setup: &Setup) -> Result<FlowMatchingState> {
+    fn init(c: &FlowMatchingConfig, target: &dyn Source, setup: &Setup) -> Result<FlowState> {
         c.check(target)?;
         let vectors = target.condition().is_some_and(|condition| condition.classes().is_none());
         if vectors && !matches!(c.coupling, CouplingConfig::Independent {}) {
@@ -206,18 +195,10 @@ impl Method for FlowMatching {
             sampler: c.sampler,
             condition: ConditionAbout::of(target.condition(), c.guidance)?,
         };
-        let model = FlowModel::new(about, setup)?;
-        let adam = Adam::new(&c.optim, &model.params)?;
-        let denoiser_adam = model.denoiser.as_ref().map(|params| Adam::new(&c.optim, params)).transpose()?;
-        Ok(FlowMatchingState { model, adam, denoiser_adam, pass: Pass::default() })
+        FlowState::new(about, &c.optim, setup)
     }
 
-    fn step(
-        c: &FlowMatchingConfig,
-        s: &mut FlowMatchingState,
-        target: &dyn Source,
-        at: &Moment,
-    ) -> Result<f64> {
+    fn step(c: &FlowMatchingConfig, s: &mut FlowState, target: &dyn Source, at: &Moment) -> Result<f64> {
         let (pairs, given) = pairs(c, s.model.about(), target, at)?;
         let told = s.model.lesson(given.as_ref(), at)?;
         let (low, high) = s.model.span();
@@ -247,8 +228,8 @@ impl Method for FlowMatching {
         Ok(value)
     }
 
-    fn generator(_: &FlowMatchingConfig, s: &FlowMatchingState) -> Result<Box<dyn Generator>> {
-        Ok(Box::new(s.model.duplicate()?))
+    fn generator(_: &FlowMatchingConfig, s: &FlowState) -> Result<Box<dyn Generator>> {
+        s.generator()
     }
 }
 
@@ -353,17 +334,6 @@ fn entropic(temperature: impl Fn(f64) -> f64, x0: &Points, x1: &Points) -> measu
         .max_iterations(500)
         .solve(&mu, &nu, &cost)?
         .plan(&mu, &nu, &cost)
-}
-
-impl Persist for FlowMatchingState {
-    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
-        v.part("model", &mut self.model)?;
-        v.part("adam", &mut self.adam)?;
-        match &mut self.denoiser_adam {
-            Some(adam) => v.part("denoiser_adam", adam),
-            None => Ok(()),
-        }
-    }
 }
 
 #[cfg(test)]

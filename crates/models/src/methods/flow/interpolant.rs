@@ -1,14 +1,13 @@
 //! Stochastic interpolants: a path with latent noise, whose velocity and score are learned side by side.
 
 use crate::error::{Error, Result, check_count, check_range};
-use crate::generators::{FlowAbout, FlowModel, Generator, SamplerConfig, SdeRule, SolverConfig};
+use crate::generators::{FlowAbout, Generator, SamplerConfig, SdeRule, SolverConfig};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::latent::{descend, residuals};
-use crate::methods::flow::{PathConfig, Prediction};
+use crate::methods::flow::{FlowState, PathConfig, Prediction};
 use crate::nets::FieldConfig;
 use crate::noise::{Law, Noise};
-use crate::optim::{Adam, OptimConfig};
-use crate::persist::{Persist, Visitor};
+use crate::optim::OptimConfig;
 use crate::scaler::Scaler;
 use crate::source::Source;
 use crate::tensor::to_tensor;
@@ -63,21 +62,14 @@ impl Default for InterpolantConfig {
     }
 }
 
-/// The two networks, each with its optimiser.
-pub struct InterpolantState {
-    model: FlowModel,
-    adam: Adam,
-    denoiser_adam: Option<Adam>,
-}
-
 impl Method for Interpolant {
     const NAME: &'static str = "interpolant";
     const ABOUT: &'static str =
         "velocity and denoiser of a path with latent noise, followed as flow or diffusion (arXiv 2303.08797)";
     type Config = InterpolantConfig;
-    type State = InterpolantState;
+    type State = FlowState;
 
-    fn init(c: &InterpolantConfig, target: &dyn Source, setup: &Setup) -> Result<InterpolantState> {
+    fn init(c: &InterpolantConfig, target: &dyn Source, setup: &Setup) -> Result<FlowState> {
         check_count("batch", c.batch)?;
         check_range("amplitude", c.amplitude, f64::MIN_POSITIVE.., "finite and positive")?;
         if let PathConfig::VarianceExploding { .. } | PathConfig::VariancePreserving { .. } = c.path {
@@ -104,18 +96,10 @@ impl Method for Interpolant {
             sampler: c.sampler,
             condition: None,
         };
-        let model = FlowModel::new(about, setup)?;
-        let adam = Adam::new(&c.optim, &model.params)?;
-        let denoiser_adam = model.denoiser.as_ref().map(|params| Adam::new(&c.optim, params)).transpose()?;
-        Ok(InterpolantState { model, adam, denoiser_adam })
+        FlowState::new(about, &c.optim, setup)
     }
 
-    fn step(
-        c: &InterpolantConfig,
-        s: &mut InterpolantState,
-        target: &dyn Source,
-        at: &Moment,
-    ) -> Result<f64> {
+    fn step(c: &InterpolantConfig, s: &mut FlowState, target: &dyn Source, at: &Moment) -> Result<f64> {
         let (kind, device) = s.model.params.options();
         let (scaler, n) = (&s.model.about().scaler, c.batch);
         let x1 = scaler.standardise(target.batch(n, &mut at.rng("target"))?);
@@ -134,19 +118,8 @@ impl Method for Interpolant {
         descend(&mut s.model, (&mut s.adam, &mut s.denoiser_adam), (&slope, &noise), at)
     }
 
-    fn generator(_: &InterpolantConfig, s: &InterpolantState) -> Result<Box<dyn Generator>> {
-        Ok(Box::new(s.model.duplicate()?))
-    }
-}
-
-impl Persist for InterpolantState {
-    fn visit(&mut self, v: &mut dyn Visitor) -> Result<()> {
-        v.part("model", &mut self.model)?;
-        v.part("adam", &mut self.adam)?;
-        match &mut self.denoiser_adam {
-            Some(adam) => v.part("denoiser_adam", adam),
-            None => Ok(()),
-        }
+    fn generator(_: &InterpolantConfig, s: &FlowState) -> Result<Box<dyn Generator>> {
+        s.generator()
     }
 }
 

@@ -112,7 +112,8 @@ impl Method for Rectified {
         let place = Place::of(at, c.first, c.rounds);
         s.rounds.enter(&place, &c.optim, &mut s.model.params)?;
         let (x0, x1) = if place.round == 0 {
-            independent(&s.model, c.batch, target, at)?
+            let (x0, x1, _) = independent(&s.model, c.batch, target, at)?;
+            (x0, x1)
         } else {
             let pool = match s.pool.take() {
                 Some(pool) if pool.is_of(place.round) => pool,
@@ -145,20 +146,21 @@ impl Method for Rectified {
     }
 }
 
-/// `n` independent pairs in standard coordinates.
+/// `n` independent pairs in standard coordinates, and the conditions of their second points where there are some.
 pub(crate) fn independent(
     model: &FlowModel,
     n: usize,
     target: &dyn Source,
     at: &Moment,
-) -> Result<(Points, Points)> {
+) -> Result<(Points, Points, Option<Points>)> {
     let about = model.about();
-    let x1 = about.scaler.standardise(target.batch(n, &mut at.rng("target"))?);
+    let (x1, given) = target.batch_given(n, &mut at.rng("target"))?;
+    let x1 = about.scaler.standardise(x1);
     let x0 = match (target.start(), &about.start) {
         (Some(start), Some(scaler)) => scaler.standardise(start.batch(n, &mut at.rng("noise"))?),
         _ => Noise::new(Law::Gaussian, x1.dim())?.sample(n, &mut at.rng("noise")),
     };
-    Ok((x0, x1))
+    Ok((x0, x1, given))
 }
 
 impl Persist for RectifiedState {
