@@ -1,7 +1,7 @@
 //! The sliced Wasserstein distance: transport on the line, averaged over directions.
 
 use super::line::{check_finite_costs, check_power};
-use super::staircase::{Ranked, climb};
+use super::staircase::{Ranked, climb_source};
 use super::{NormPower, cost::bounding_box};
 use crate::divergence::{finite, finite_variation};
 use crate::radix::Scratch;
@@ -180,14 +180,17 @@ impl SlicedWasserstein {
         let cost = NormPower::new(2.0, self.p)?;
         let (mut total, mut potential, mut field) = (0.0, vec![0.0; n], Points::zeros(n, d));
         let x = Projector::new(mu);
-        let y = (!target.has_order()).then(|| Projector::new(target.nu));
+        // Atoms that are coupled one by one: the order of the target's is not needed.
+        let paired = mu.is_uniform() && target.nu.is_uniform() && n == target.nu.len();
+        let is_known = if paired { !target.projected.is_empty() } else { target.has_order() };
+        let y = (!is_known).then(|| Projector::new(target.nu));
         for batch in parallel::blocks(self.count(), BATCH) {
             let lines = parallel::map_blocks(batch.len(), TOGETHER, |part| {
                 let part = batch.start + part.start..batch.start + part.end;
                 let x = x.ranked(&target.theta, part.clone(), true);
-                let fresh = y.as_ref().map(|y| y.ranked(&target.theta, part.clone(), true));
+                let fresh = y.as_ref().map(|y| y.ranked(&target.theta, part.clone(), !paired));
                 let y = fresh.as_deref().unwrap_or_else(|| &target.projected[part]);
-                x.iter().zip(y).map(|(x, y)| climb(x, y, cost)).collect::<Vec<_>>()
+                x.iter().zip(y).map(|(x, y)| climb_source(x, y, cost)).collect::<Vec<_>>()
             });
             let lines: Vec<_> = lines.into_iter().flatten().collect();
             let scales: Vec<f64> = lines.iter().map(|line| self.slope(line.value)).collect();
@@ -195,14 +198,15 @@ impl SlicedWasserstein {
                 total += self.raised(line.value);
                 potential.iter_mut().zip(&line.f).for_each(|(h, f)| *h += scale * f);
             }
+            let theta: Vec<Vec<[f64; WIDTH]>> =
+                batch.clone().map(|l| in_lanes(target.theta.row(l))).collect();
+            let weighted: Vec<(&[f64], f64, &[[f64; WIDTH]])> = lines
+                .iter()
+                .zip(scales.iter().zip(&theta))
+                .map(|(line, (scale, theta))| (line.slopes.as_slice(), *scale, theta.as_slice()))
+                .collect();
             parallel::fill_blocks(field.as_mut_slice(), d, ROWS, |rows, out| {
-                for (i, out) in rows.zip(out.chunks_exact_mut(d)) {
-                    for (k, line) in lines.iter().enumerate() {
-                        let theta = target.theta.row(batch.start + k);
-                        let slope = scales[k] * line.slopes[i];
-                        out.iter_mut().zip(theta).for_each(|(o, t)| *o += slope * t);
-                    }
-                }
+                dispatch(Combine { lines: &weighted, first: rows.start, dim: d, out });
             });
         }
         let mean = 1.0 / self.count() as f64;
@@ -341,6 +345,44 @@ impl LaneOp for Project<'_> {
                 }
             }
             first += WIDTH;
+        }
+    }
+}
+
+/// The numbers in eights, the last filled up with zeros.
+fn in_lanes(values: &[f64]) -> Vec<[f64; WIDTH]> {
+    crate::packed::pack_weights(values)
+}
+
+/// Adds Σ scale · slopeᵢ · θ over some lines to the rows i of a block.
+struct Combine<'a> {
+    /// The slopes of all atoms along a line, a factor, and the direction of the line.
+    lines: &'a [(&'a [f64], f64, &'a [[f64; WIDTH]])],
+    first: usize,
+    dim: usize,
+    out: &'a mut [f64],
+}
+
+impl LaneOp for Combine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let mut slopes = [0.0; BATCH];
+        for (r, row) in self.out.chunks_exact_mut(self.dim).enumerate() {
+            for (slope, (of_line, scale, _)) in slopes.iter_mut().zip(self.lines) {
+                *slope = scale * of_line[self.first + r];
+            }
+            for (c, out) in row.chunks_mut(WIDTH).enumerate() {
+                let mut sum = F64s::splat(l, 0.0);
+                for (slope, (_, _, theta)) in slopes.iter().zip(self.lines) {
+                    sum = F64s::splat(l, *slope).mul_add(F64s::load(l, &theta[c]), sum);
+                }
+                let sum = sum.to_array();
+                for k in 0..out.len() {
+                    out[k] += sum[k];
+                }
+            }
         }
     }
 }
