@@ -3,7 +3,7 @@
 use crate::axioms::Axioms;
 use crate::divergence::Divergence;
 use crate::family::{Nystrom, RandomFrequencies};
-use crate::kernel::{Kernel, Spectral};
+use crate::kernel::{Kernel, RandomFeatures};
 use crate::mean_ipm::{MeanIpm, diagonal_sum, leave_out_diagonal};
 use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, OffDiagonal, Statistic};
 use measures::{Empirical, Error, Functional, Measure, Points, Pullback, Result, Seed, Variation, check_dim};
@@ -109,7 +109,7 @@ impl<K: Kernel> Mmd<K> {
     }
 }
 
-impl<K: Spectral> Mmd<K> {
+impl<K: RandomFeatures> Mmd<K> {
     /// The same distance by `count` random frequencies of the kernel: D₂² of eq. (3), whose mean over seeds is this MMD² and
     /// whose relative error is of the order of count^{−½}; O((n + m)·count·d) for the value and its variation.
     /// [`MeanIpm::over_frequencies`] has the error.
@@ -128,7 +128,7 @@ impl<K: Spectral> Mmd<K> {
     /// ```
     ///
     /// # Errors
-    /// As [`Spectral::frequencies`].
+    /// As [`RandomFeatures::frequencies`].
     pub fn random_features(
         &self,
         dim: usize,

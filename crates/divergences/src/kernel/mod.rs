@@ -15,7 +15,7 @@ mod multiquadric;
 pub(crate) mod pairs;
 mod polynomial;
 mod radial;
-mod spectral;
+mod random_features;
 
 pub use algebra::{Mixture, Product, Sum, Times};
 pub use bandwidth::{Pairs, median_distance};
@@ -26,7 +26,7 @@ pub use matern::{Matern, Smoothness};
 pub use multiquadric::{InverseMultiquadric, RationalQuadratic};
 pub use polynomial::Polynomial;
 pub use radial::Radial;
-pub use spectral::Spectral;
+pub use random_features::RandomFeatures;
 
 use measures::{Error, Points, Pullback, Result, parallel};
 

@@ -8,7 +8,8 @@ use std::f64::consts::{PI, TAU};
 ///
 /// k(r) = (2π)⁻ᵈ ∫ κ̂(ω) cos⟨ω, r⟩ dω,  Σ_m k(r + mP) = Σ_k κ̂(2πk/P)/∏Pⱼ · cos(2π Σ kⱼrⱼ/Pⱼ)  (Poisson's summation formula).
 ///
-/// Matérn and Laplace kernels decay algebraically in frequency, inverse multiquadrics in space: they are no such kernels.
+/// Matérn and Laplace kernels decay algebraically in frequency, inverse multiquadrics in space: they are no such kernels. Their
+/// frequencies can be drawn: [`RandomFeatures`](crate::kernel::RandomFeatures).
 pub trait Spectral: Kernel {
     /// κ̂(ω), which depends on |ω₁|, …, |ω_d| only.
     fn spectrum(&self, omega: &[f64]) -> f64;

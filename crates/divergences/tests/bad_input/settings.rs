@@ -8,7 +8,7 @@ use divergences::family::{
 };
 use divergences::kernel::{
     Energy, Gaussian, InverseMultiquadric, Kernel, Laplace, Matern, Mixture, Pairs, Polynomial, Product,
-    RationalQuadratic, Smoothness, Spectral, Sum, Times, median_distance,
+    RandomFeatures, RationalQuadratic, Smoothness, Sum, Times, median_distance,
 };
 use divergences::measures::{Empirical, Family, Function, Points, Result, Seed, TestFunction, zoo};
 use divergences::phi::{Critic, DualPhi, Phi};

@@ -11,6 +11,7 @@ use rand_distr::{Cauchy, Distribution, Gamma, StandardNormal};
 ///
 /// Σ τ_k f_k(x) conj f_k(y) over the frequencies returned is an unbiased estimate of k(x, y), so that D₂² of eq. (3) over them
 /// is one of the squared MMD of k, in O(n·count) instead of O(n²): see [`Mmd::random_features`](crate::Mmd::random_features).
+/// Kernels whose spectrum is summed over a grid of frequencies instead are [`Spectral`](crate::Spectral).
 ///
 /// | kernel | law of the frequencies |
 /// |---|---|
@@ -20,7 +21,7 @@ use rand_distr::{Cauchy, Distribution, Gamma, StandardNormal};
 /// | [`RationalQuadratic`] α, ℓ; [`InverseMultiquadric`] c | N(0, T I), T ~ Gamma(α, rate αℓ²); Gamma(½, rate c²/2) |
 /// | [`Energy`], exponent 1 | the stable weight, importance-sampled (of infinite mass: an MMD, not k, is estimated) |
 /// | [`Mixture`], [`Times`] | a share of each term; sums of independent frequencies |
-pub trait Spectral: Kernel {
+pub trait RandomFeatures: Kernel {
     /// `count` frequencies in ℝ^`dim` with their weights τ.
     ///
     /// # Errors
@@ -28,19 +29,19 @@ pub trait Spectral: Kernel {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies>;
 }
 
-impl Spectral for Gaussian {
+impl RandomFeatures for Gaussian {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         RandomFrequencies::gaussian(dim, self.bandwidth(), count, seed)
     }
 }
 
-impl Spectral for Matern {
+impl RandomFeatures for Matern {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         RandomFrequencies::student(dim, self.length(), 2.0 * self.smoothness().nu(), count, seed)
     }
 }
 
-impl Spectral for Laplace {
+impl RandomFeatures for Laplace {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         check_sizes(dim, count)?;
         let law = Cauchy::new(0.0, self.bandwidth().recip()).map_err(|_| UNDRAWN)?;
@@ -52,19 +53,19 @@ impl Spectral for Laplace {
     }
 }
 
-impl Spectral for RationalQuadratic {
+impl RandomFeatures for RationalQuadratic {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         scaled_normals(dim, count, self.alpha(), self.alpha() * self.length() * self.length(), seed)
     }
 }
 
-impl Spectral for InverseMultiquadric {
+impl RandomFeatures for InverseMultiquadric {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         scaled_normals(dim, count, 0.5, 0.5 * self.length() * self.length(), seed)
     }
 }
 
-impl Spectral for Energy {
+impl RandomFeatures for Energy {
     /// For the exponent 1, at the length scale one; [`RandomFrequencies::stable`] takes another.
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         if self.exponent() != 1.0 {
@@ -77,7 +78,7 @@ impl Spectral for Energy {
     }
 }
 
-impl<R: Radial + Spectral> Spectral for Mixture<R> {
+impl<R: Radial + RandomFeatures> RandomFeatures for Mixture<R> {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         check_sizes(dim, count)?;
         let terms = self.terms();
@@ -104,7 +105,7 @@ impl<R: Radial + Spectral> Spectral for Mixture<R> {
     }
 }
 
-impl<A: Radial + Spectral, B: Radial + Spectral> Spectral for Times<A, B> {
+impl<A: Radial + RandomFeatures, B: Radial + RandomFeatures> RandomFeatures for Times<A, B> {
     fn frequencies(&self, dim: usize, count: usize, seed: Seed) -> Result<RandomFrequencies> {
         let (a, b) = self.factors();
         let (a, b) = (a.frequencies(dim, count, seed.child(0))?, b.frequencies(dim, count, seed.child(1))?);
@@ -157,7 +158,7 @@ mod tests {
     use measures::Estimate;
 
     /// The mean of K τ cos⟨s, x − y⟩ is the kernel.
-    fn check(name: &str, kernel: &(impl Spectral + ?Sized), count: usize) {
+    fn check(name: &str, kernel: &(impl RandomFeatures + ?Sized), count: usize) {
         for dim in [1, 2, 5] {
             let x: Vec<f64> = (0..dim).map(|k| 0.3 - 0.2 * k as f64).collect();
             let y: Vec<f64> = (0..dim).map(|k| -0.4 + 0.3 * k as f64).collect();
