@@ -94,8 +94,8 @@ fn entropic() -> Vec<u64> {
 
 fn lines() -> Vec<u64> {
     let mut bits = Bits::default();
-    for (n, d, weighted) in [(600, 3, false), (90, 17, true)] {
-        let (mu, nu) = (cloud(n, d, 1, weighted), cloud(n + 7, d, 2, weighted));
+    for (n, m, d, weighted) in [(600, 607, 3, false), (90, 97, 17, true), (1030, 1030, 19, false)] {
+        let (mu, nu) = (cloud(n, d, 1, weighted), cloud(m, d, 2, weighted));
         let sliced = SlicedWasserstein::new(2.0, 37, Seed::new(1)).unwrap();
         bits.add_divergence(&sliced, &mu, &nu);
         bits.add_divergence(&sliced.averaged_in(3.0).unwrap(), &mu, &nu);

@@ -1,10 +1,10 @@
 //! The sliced Wasserstein distance: transport on the line, averaged over directions.
 
 use super::line::{check_finite_costs, check_power};
-use super::staircase::{Ranked, climb};
+use super::staircase::{Ranked, climb_source};
 use super::{NormPower, cost::bounding_box};
 use crate::divergence::{finite, finite_variation};
-use crate::radix::Scratch;
+use crate::radix::{RankScratch, Scratch};
 use crate::{Axioms, Divergence};
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
 use measures::{Empirical, Error, Functional, Measure, Points, Result, Seed, Variation, check_dim, parallel};
@@ -162,12 +162,11 @@ impl SlicedWasserstein {
     }
 
     fn value_of(&self, mu: &Empirical, target: &Sliced<'_>) -> f64 {
-        let needs_order = !(mu.is_uniform() && target.nu.is_uniform());
         let x = Projector::new(mu);
         let y = target.projected.is_empty().then(|| Projector::new(target.nu));
         let powers = parallel::map_blocks(self.count(), TOGETHER, |lines| {
-            let x = x.ranked(&target.theta, lines.clone(), needs_order);
-            let fresh = y.as_ref().map(|y| y.ranked(&target.theta, lines.clone(), needs_order));
+            let x = x.ranked(&target.theta, lines.clone(), false);
+            let fresh = y.as_ref().map(|y| y.ranked(&target.theta, lines.clone(), false));
             let y = fresh.as_deref().unwrap_or_else(|| &target.projected[lines]);
             x.iter().zip(y).map(|(x, y)| self.raised(x.mean_power(y, self.p))).collect::<Vec<_>>()
         });
@@ -180,29 +179,35 @@ impl SlicedWasserstein {
         let cost = NormPower::new(2.0, self.p)?;
         let (mut total, mut potential, mut field) = (0.0, vec![0.0; n], Points::zeros(n, d));
         let x = Projector::new(mu);
-        let y = (!target.has_order()).then(|| Projector::new(target.nu));
+        let y = target.projected.is_empty().then(|| Projector::new(target.nu));
         for batch in parallel::blocks(self.count(), BATCH) {
-            let lines = parallel::map_blocks(batch.len(), TOGETHER, |part| {
+            let parts = parallel::map_blocks(batch.len(), TOGETHER, |part| {
                 let part = batch.start + part.start..batch.start + part.end;
                 let x = x.ranked(&target.theta, part.clone(), true);
-                let fresh = y.as_ref().map(|y| y.ranked(&target.theta, part.clone(), true));
+                let fresh = y.as_ref().map(|y| y.ranked(&target.theta, part.clone(), false));
                 let y = fresh.as_deref().unwrap_or_else(|| &target.projected[part]);
-                x.iter().zip(y).map(|(x, y)| climb(x, y, cost)).collect::<Vec<_>>()
-            });
-            let lines: Vec<_> = lines.into_iter().flatten().collect();
-            let scales: Vec<f64> = lines.iter().map(|line| self.slope(line.value)).collect();
-            for (line, scale) in lines.iter().zip(&scales) {
-                total += self.raised(line.value);
-                potential.iter_mut().zip(&line.f).for_each(|(h, f)| *h += scale * f);
-            }
-            parallel::fill_blocks(field.as_mut_slice(), d, ROWS, |rows, out| {
-                for (i, out) in rows.zip(out.chunks_exact_mut(d)) {
-                    for (k, line) in lines.iter().enumerate() {
-                        let theta = target.theta.row(batch.start + k);
-                        let slope = scales[k] * line.slopes[i];
-                        out.iter_mut().zip(theta).for_each(|(o, t)| *o += slope * t);
+                let mut potential = vec![0.0; n];
+                let lines = x.iter().zip(y).map(|(x, y)| {
+                    let line = climb_source(x, y, cost);
+                    let scale = self.slope(line.value);
+                    let mut slopes = vec![0.0; n];
+                    for ((&i, f), slope) in x.order().iter().zip(&line.f).zip(&line.slopes) {
+                        potential[i] += scale * f;
+                        slopes[i] = scale * slope;
                     }
-                }
+                    (self.raised(line.value), slopes)
+                });
+                (lines.collect::<Vec<_>>(), potential)
+            });
+            let mut slopes = Vec::with_capacity(batch.len());
+            for (lines, of_part) in &parts {
+                potential.iter_mut().zip(of_part).for_each(|(h, f)| *h += f);
+                total += lines.iter().map(|line| line.0).sum::<f64>();
+                slopes.extend(lines.iter().map(|line| line.1.as_slice()));
+            }
+            let theta = in_lanes(&target.theta, batch);
+            parallel::fill_blocks(field.as_mut_slice(), d, ROWS, |rows, out| {
+                dispatch(Combine { slopes: &slopes, theta: &theta, first: rows.start, dim: d, out });
             });
         }
         let mean = 1.0 / self.count() as f64;
@@ -214,7 +219,9 @@ impl SlicedWasserstein {
             false => 1.0,
         };
         potential.iter_mut().for_each(|h| *h *= mean * scale);
-        field.as_mut_slice().iter_mut().for_each(|g| *g *= mean * scale);
+        parallel::fill_blocks(field.as_mut_slice(), d, ROWS, |_, out| {
+            out.iter_mut().for_each(|g| *g *= mean * scale);
+        });
         Ok(Variation::from_potential(mu, self.finish(power), potential, field))
     }
 }
@@ -273,10 +280,10 @@ impl<'a> Projector<'a> {
         Projector { mu }
     }
 
-    /// The projections on some of the directions, sorted.
+    /// The projections on some of the directions, sorted, with their weights; the order is there if it is asked for.
     fn ranked(&self, theta: &Points, lines: Range<usize>, needs_order: bool) -> Vec<Ranked> {
         let weights = (!self.mu.is_uniform()).then(|| self.mu.weights());
-        let mut scratch = Scratch::default();
+        let (mut scratch, mut with_order) = (Scratch::default(), RankScratch::default());
         lines
             .clone()
             .step_by(WIDTH)
@@ -290,8 +297,8 @@ impl<'a> Projector<'a> {
                 values
             })
             .map(|values| {
-                if needs_order {
-                    Ranked::new(&values, weights)
+                if needs_order || weights.is_some() {
+                    Ranked::with(&values, weights, &mut with_order)
                 } else {
                     Ranked::uniform_values(values, &mut scratch)
                 }
@@ -345,6 +352,79 @@ impl LaneOp for Project<'_> {
     }
 }
 
+/// Some of the directions in eights of coordinates, filled up with zeros to an even number of them.
+fn in_lanes(theta: &Points, lines: Range<usize>) -> Vec<[f64; WIDTH]> {
+    let eights = theta.dim().div_ceil(2 * WIDTH) * 2;
+    let mut out = vec![[0.0; WIDTH]; eights * lines.len()];
+    for (out, line) in out.chunks_exact_mut(eights).zip(lines) {
+        out.as_flattened_mut()[..theta.dim()].copy_from_slice(theta.row(line));
+    }
+    out
+}
+
+/// Rows that [`Combine`] adds up together.
+const TILE: usize = 4;
+
+/// Adds Σ slopeᵢ · θ over some lines, at most [`BATCH`], to the rows i of a block.
+struct Combine<'a> {
+    /// The slopes of all atoms along each line.
+    slopes: &'a [&'a [f64]],
+    /// The directions of the lines, [`in_lanes`].
+    theta: &'a [[f64; WIDTH]],
+    first: usize,
+    dim: usize,
+    out: &'a mut [f64],
+}
+
+impl LaneOp for Combine<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let (count, lines) = (self.out.len() / self.dim, self.slopes.len());
+        let eights = self.theta.len() / lines;
+        let mut slopes = [[0.0; TILE]; BATCH];
+        let mut first = 0;
+        while first < count {
+            // The last row stands in for those that are missing.
+            let rows = if first + TILE < count { TILE } else { count - first };
+            for k in 0..lines {
+                for i in 0..TILE {
+                    let row = if i < rows { i } else { rows - 1 };
+                    slopes[k][i] = self.slopes[k][self.first + first + row];
+                }
+            }
+            let mut c = 0;
+            while c < eights {
+                let mut sums = [[F64s::splat(l, 0.0); 2]; TILE];
+                for k in 0..lines {
+                    let left = F64s::load(l, &self.theta[k * eights + c]);
+                    let right = F64s::load(l, &self.theta[k * eights + c + 1]);
+                    for i in 0..TILE {
+                        let slope = F64s::splat(l, slopes[k][i]);
+                        sums[i][0] = slope.mul_add(left, sums[i][0]);
+                        sums[i][1] = slope.mul_add(right, sums[i][1]);
+                    }
+                }
+                let mut tile = [[[0.0; WIDTH]; 2]; TILE];
+                for i in 0..TILE {
+                    sums[i][0].store(&mut tile[i][0]);
+                    sums[i][1].store(&mut tile[i][1]);
+                }
+                for i in 0..rows {
+                    let row = &mut self.out[(first + i) * self.dim..][..self.dim];
+                    let sums = tile[i].as_flattened();
+                    for (out, sum) in row[c * WIDTH..].iter_mut().zip(sums) {
+                        *out += sum;
+                    }
+                }
+                c += 2;
+            }
+            first += TILE;
+        }
+    }
+}
+
 /// A target with its directions, and perhaps its sorted projections.
 struct Sliced<'a> {
     nu: &'a Empirical,
@@ -355,11 +435,6 @@ struct Sliced<'a> {
 impl<'a> Sliced<'a> {
     fn new(nu: &'a Empirical, divergence: &SlicedWasserstein) -> Result<Self> {
         Ok(Sliced { nu, theta: divergence.directions(nu.dim())?, projected: Vec::new() })
-    }
-
-    /// Whether the projections are known, with their order.
-    fn has_order(&self) -> bool {
-        self.projected.first().is_some_and(Ranked::has_order)
     }
 }
 
@@ -391,12 +466,12 @@ impl Divergence for SlicedWasserstein {
         finite_variation(self.variation_of(mu, &Sliced::new(nu, self)?)?)
     }
 
-    /// Keeps the directions and the sorted projections of the target, L·m numbers and as many indices.
+    /// Keeps the directions and the sorted projections of the target, L·m numbers and, if it has weights, their order.
     fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {
         let mut sliced = Sliced::new(target, self)?;
         let theta = &sliced.theta;
         let points = Projector::new(target);
-        let lines = parallel::map_blocks(self.count(), TOGETHER, |part| points.ranked(theta, part, true));
+        let lines = parallel::map_blocks(self.count(), TOGETHER, |part| points.ranked(theta, part, false));
         sliced.projected = lines.into_iter().flatten().collect();
         Ok(Box::new(TowardSliced { divergence: self, target: sliced }))
     }
@@ -488,11 +563,45 @@ mod tests {
         }
     }
 
+    /// More lines than one batch, more rows than one block, coordinates that fill no lane: against the plans on the lines.
+    #[test]
+    fn gradients_are_those_of_the_plans_on_the_lines() {
+        let theta = directions(19, 2 * BATCH + 5, Seed::new(4)).unwrap();
+        for (m, weighted) in [(ROWS + 6, false), (700, false), (300, true)] {
+            let (mu, nu) = (cloud(ROWS + 6, 19, 1, weighted), cloud(m, 19, 2, weighted));
+            let mut expected = Points::zeros(mu.len(), 19);
+            let (mut potential, mut value) = (vec![0.0; mu.len()], 0.0);
+            let share = 1.0 / theta.len() as f64;
+            for theta in theta.rows() {
+                let on_line = |mu: &Empirical| mu.with_points(Points::from_line(project(mu.points(), theta)));
+                let (mu, nu) = (on_line(&mu).unwrap(), on_line(&nu).unwrap());
+                let line = line::solve(&mu, &nu, 2.0).unwrap();
+                value += share * line.value;
+                for (i, j, mass) in line.plan.entries() {
+                    let slope = 2.0 * share * mass * (mu.points().row(i)[0] - nu.points().row(j)[0]);
+                    expected.row_mut(i).iter_mut().zip(theta).for_each(|(e, t)| *e += slope * t);
+                }
+                potential.iter_mut().zip(&line.potentials.source).for_each(|(h, f)| *h += share * f);
+            }
+            let potential = measures::centred(potential, mu.weights());
+            let v =
+                SlicedWasserstein::along(2.0, theta.clone()).unwrap().powered().variation(&mu, &nu).unwrap();
+            assert!((v.value - value).abs() < 1e-13 * value);
+            let worst =
+                |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let (points, weights) =
+                (worst(v.d_points.as_slice(), expected.as_slice()), worst(&v.d_weights, &potential));
+            assert!(points < 1e-15 && weights < 1e-11, "{points} {weights}");
+        }
+    }
+
     #[test]
     fn cached_targets_change_nothing() {
         let sliced = SlicedWasserstein::new(2.0, 70, Seed::new(3)).unwrap();
-        for weighted in [false, true] {
-            let (mu, nu) = (cloud(30, 4, 1, weighted), cloud(20, 4, 2, false));
+        for (m, of_mu, of_nu) in
+            [(20, false, false), (30, false, false), (20, true, false), (30, false, true)]
+        {
+            let (mu, nu) = (cloud(30, 4, 1, of_mu), cloud(m, 4, 2, of_nu));
             let toward = sliced.toward(&nu).unwrap();
             assert_eq!(toward.variation(&mu).unwrap(), sliced.variation(&mu, &nu).unwrap());
             assert_eq!(toward.value(&mu).unwrap(), sliced.value(&mu, &nu).unwrap());

@@ -1,7 +1,7 @@
 //! The monotone coupling of two sorted lists of atoms: the north-west corner rule and its potentials.
 
 use super::cost::{NormPower, raise};
-use crate::radix::{Scratch, order, sort, sorted};
+use crate::radix::{RankScratch, Scratch, ranked, sort, sorted};
 use measures::Empirical;
 
 /// Atoms on the line in ascending order.
@@ -30,12 +30,13 @@ impl Ranked {
 
     /// Atoms at `values`, of these weights or of equal ones.
     pub(crate) fn new(values: &[f64], weights: Option<&[f64]>) -> Self {
-        let order = order(values);
-        Ranked {
-            values: order.iter().map(|&i| values[i]).collect(),
-            weights: weights.map(|w| order.iter().map(|&i| w[i]).collect()),
-            order,
-        }
+        Ranked::with(values, weights, &mut RankScratch::default())
+    }
+
+    /// As [`Ranked::new`], sorted on what other lists were sorted on.
+    pub(crate) fn with(values: &[f64], weights: Option<&[f64]>, scratch: &mut RankScratch) -> Self {
+        let (values, order) = ranked(values, scratch);
+        Ranked { values, weights: weights.map(|w| order.iter().map(|&i| w[i]).collect()), order }
     }
 
     /// Atoms of equal weight at `values`, whose order is not asked for.
@@ -43,9 +44,9 @@ impl Ranked {
         Ranked { values: sort(values, scratch), order: Vec::new(), weights: None }
     }
 
-    /// Whether the order of the atoms was kept.
-    pub(crate) fn has_order(&self) -> bool {
-        !self.order.is_empty()
+    /// Where each atom was before it was sorted; empty when only values are wanted.
+    pub(crate) fn order(&self) -> &[usize] {
+        &self.order
     }
 
     /// ∫ |F⁻¹ − G⁻¹|^p du, without a root.
@@ -181,12 +182,51 @@ pub(crate) struct Climbed {
     pub(crate) cells: Vec<(usize, usize, f64, f64)>,
 }
 
-/// The monotone coupling for s|x − y|^p, p ≥ 1.
-pub(crate) fn climb(x: &Ranked, y: &Ranked, cost: NormPower) -> Climbed {
+/// The monotone coupling in ascending order of the atoms.
+pub(crate) struct Stairs {
+    /// ⟨c|π⟩.
+    pub(crate) value: f64,
+    /// The potential at the source atoms.
+    pub(crate) f: Vec<f64>,
+    /// f′ at the source atoms, as in [`Climbed`].
+    pub(crate) slopes: Vec<f64>,
+    g: Vec<f64>,
+    violation: f64,
+}
+
+/// What the source sees of the monotone coupling for s|x − y|^p, p ≥ 1: its potential and the derivative of that.
+pub(crate) fn climb_source(x: &Ranked, y: &Ranked, cost: NormPower) -> Stairs {
+    let one_by_one = x.weights.is_none() && y.weights.is_none() && x.values.len() == y.values.len();
+    let s = cost.scale();
+    match cost.power() {
+        _ if !one_by_one => stairs(x, y, cost, |_| ()),
+        2.0 => pairs(x, y, |gap| s * (gap * gap), |gap| 2.0 * s * gap),
+        _ => pairs(x, y, |gap| cost.of_length(gap.abs()), |gap| cost.slope(gap.abs()).copysign(gap)),
+    }
+}
+
+/// Atoms of equal weight coupled one by one: the potential grows by the difference between the costs at (r, r) and, where
+/// there is no mass, at (r − 1, r).
+fn pairs(x: &Ranked, y: &Ranked, price: impl Fn(f64) -> f64, slope: impl Fn(f64) -> f64) -> Stairs {
+    let n = x.values.len();
+    let (mut f, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let (mut last, mut potential) = (x.values[0], 0.0);
+    f.push(potential);
+    slopes.push(slope(last - y.values[0]));
+    for (x, y) in x.values[1..].iter().zip(&y.values[1..]) {
+        potential += price(x - y) - price(last - y);
+        last = *x;
+        f.push(potential);
+        slopes.push(slope(x - y));
+    }
+    Stairs { value: x.mean(y, price), f, slopes, g: Vec::new(), violation: 0.0 }
+}
+
+/// The monotone coupling for s|x − y|^p, p ≥ 1, with the cells (i, j, mass, c′(xᵢ − yⱼ)) of its staircase.
+fn stairs(x: &Ranked, y: &Ranked, cost: NormPower, mut keep: impl FnMut((usize, usize, f64, f64))) -> Stairs {
     let (n, m) = (x.values.len(), y.values.len());
     let c = |i: usize, j: usize| cost.of_length((x.values[i] - y.values[j]).abs());
     let (mut f, mut g, mut slopes) = (vec![0.0; n], vec![0.0; m], vec![0.0; n]);
-    let mut cells = Vec::with_capacity(n + m - 1);
     let (mut value, mut violation, mut row_mass) = (0.0, 0.0f64, 0.0);
     let mut before: [Option<(usize, usize)>; 2] = [None, None];
     x.visit(y, |i, j, mass| {
@@ -216,8 +256,15 @@ pub(crate) fn climb(x: &Ranked, y: &Ranked, cost: NormPower) -> Climbed {
             slopes[i] += (slope - slopes[i]) * (mass / row_mass);
         }
         value += mass * price;
-        cells.push((i, j, mass, slope));
+        keep((i, j, mass, slope));
     });
+    Stairs { value, f, slopes, g, violation }
+}
+
+/// The monotone coupling for s|x − y|^p, p ≥ 1.
+pub(crate) fn climb(x: &Ranked, y: &Ranked, cost: NormPower) -> Climbed {
+    let mut cells = Vec::with_capacity(x.values.len() + y.values.len() - 1);
+    let Stairs { value, f, slopes, g, violation } = stairs(x, y, cost, |cell| cells.push(cell));
     let back = |sorted: &[f64], order: &[usize]| {
         let mut out = vec![0.0; sorted.len()];
         sorted.iter().zip(order).for_each(|(v, &i)| out[i] = *v);
@@ -231,5 +278,31 @@ pub(crate) fn climb(x: &Ranked, y: &Ranked, cost: NormPower) -> Climbed {
         slopes: back(&slopes, &x.order),
         violation,
         cells,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_what_the_staircase_gives() {
+        for (a, b) in [
+            (vec![0.3, -1.0, 2.5, 0.3, 0.9], vec![1.0, 0.9, -3.0, 0.3, 4.0]),
+            (vec![1.0; 4], vec![1.0, 2.0, -1.0, 1.0]),
+            (vec![-2.0], vec![3.5]),
+        ] {
+            let (x, y) = (Ranked::new(&a, None), Ranked::new(&b, None));
+            for p in [1.0, 1.5, 2.0, 3.0] {
+                let cost = NormPower::new(2.0, p).unwrap().scaled(0.7).unwrap();
+                let (whole, pairs) = (stairs(&x, &y, cost, |_| ()), climb_source(&x, &y, cost));
+                let close = |a: &[f64], b: &[f64]| {
+                    assert_eq!(a.len(), b.len());
+                    a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-13)
+                };
+                assert!((whole.value - pairs.value).abs() <= 1e-14 * whole.value);
+                assert!(close(&whole.f, &pairs.f) && close(&whole.slopes, &pairs.slopes), "p = {p}");
+            }
+        }
     }
 }
