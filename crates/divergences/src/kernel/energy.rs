@@ -66,6 +66,11 @@ impl Radial for Energy {
         (-power, F64s::splat(lanes, f64::MIN_POSITIVE).if_less(r2, slope, zero))
     }
 
+    /// r^s has the relative error s/2 < 1 times that of r².
+    fn forgives_relative_errors(&self) -> bool {
+        true
+    }
+
     fn radial_properties(&self) -> Properties {
         Properties {
             positive: true,

@@ -6,7 +6,7 @@
 //! multiply–adds have ports of their own), or in many dimensions inner products where `inner` says so. The order of every
 //! sum is fixed by the numbers of points alone.
 
-use super::inner::{Inner, squared_distances};
+use super::inner::{Inner, is_any_close, squared_distances};
 use crate::packed::{Packed, ROWS, pack_weights, pullback_blocks};
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
 use measures::{Points, Pullback, parallel};
@@ -82,6 +82,10 @@ pub(crate) trait Profile: Send + Sync {
     fn steepness(&self) -> f64 {
         f64::INFINITY
     }
+    /// Whether a relative error of the statistic makes one of the value that is no larger.
+    fn forgives_relative_errors(&self) -> bool {
+        false
+    }
 }
 
 /// The statistic of the eight broadcast points of `y` with the eight points of `x` in the lanes.
@@ -102,6 +106,8 @@ struct Operand {
     points: Packed,
     /// One array a group, or none for sums of differences.
     squares: Vec<[f64; WIDTH]>,
+    /// The largest length in each group, where close pairs are computed again.
+    lengths: Vec<f64>,
 }
 
 impl Operand {
@@ -110,9 +116,10 @@ impl Operand {
             Some(inner) => {
                 let points = Packed::centred(points, rows, inner.centre());
                 let squares = (0..points.len()).map(|g| Inner::squares(points.group(g))).collect();
-                Operand { points, squares }
+                let lengths = inner.lengths(&points);
+                Operand { points, squares, lengths }
             }
-            None => Operand { points: Packed::rows(points, rows), squares: Vec::new() },
+            None => Operand { points: Packed::rows(points, rows), squares: Vec::new(), lengths: Vec::new() },
         }
     }
 
@@ -136,7 +143,12 @@ fn between<S: Statistic, L: Lanes>(
 ) -> [F64s<L>; WIDTH] {
     let (a, b) = (x.points.group(g), y.points.group(h));
     if S::IS_SQUARED_DISTANCE && !x.squares.is_empty() {
-        squared_distances(lanes, (a, &x.squares[g]), (b, &y.squares[h]))
+        let squares = squared_distances(lanes, (a, &x.squares[g]), (b, &y.squares[h]));
+        let is_guarded = !x.lengths.is_empty();
+        if is_guarded && is_any_close(lanes, &squares, x.lengths[g] + y.lengths[h]) {
+            return statistics::<S, L>(lanes, a, b);
+        }
+        squares
     } else {
         statistics::<S, L>(lanes, a, b)
     }
@@ -270,7 +282,7 @@ fn dot(w: &[f64], m: &[[f64; WIDTH]]) -> f64 {
 
 /// Σᵢⱼ wᵢ vⱼ k(xᵢ, yⱼ).
 pub(crate) fn cross<P: Profile>(profile: &P, x: &Points, w: &[f64], y: &Points, v: &[f64]) -> f64 {
-    let inner = Inner::new::<P>(profile, x, y);
+    let inner = Inner::for_values::<P>(profile, x, y);
     let (y, v) = (Operand::all(y, inner.as_ref()), pack_weights(v));
     parallel::sum_blocks(x.len(), ROWS, |rows| {
         let block = Operand::new(x, rows.clone(), inner.as_ref());
@@ -282,7 +294,7 @@ pub(crate) fn cross<P: Profile>(profile: &P, x: &Points, w: &[f64], y: &Points, 
 
 /// Σᵢⱼ wᵢ wⱼ k(xᵢ, xⱼ): blocks of rows against themselves, and twice against the rows after them.
 pub(crate) fn energy<P: Profile>(profile: &P, x: &Points, w: &[f64]) -> f64 {
-    let inner = Inner::new::<P>(profile, x, x);
+    let inner = Inner::for_values::<P>(profile, x, x);
     let (y, v) = (Operand::all(x, inner.as_ref()), pack_weights(w));
     // small, for both halves of the square on the diagonal are evaluated
     let block = (x.len() / 64).clamp(4 * WIDTH, ROWS).next_multiple_of(WIDTH);
@@ -300,7 +312,7 @@ pub(crate) fn energy<P: Profile>(profile: &P, x: &Points, w: &[f64]) -> f64 {
 
 /// Σⱼ vⱼ k(x, yⱼ) at every row of x.
 pub(crate) fn potential<P: Profile>(profile: &P, y: &Points, v: &[f64], x: &Points) -> Vec<f64> {
-    let inner = Inner::new::<P>(profile, x, y);
+    let inner = Inner::for_values::<P>(profile, x, y);
     let (y, v) = (Operand::all(y, inner.as_ref()), pack_weights(v));
     let mut out = vec![0.0; x.len()];
     parallel::fill_blocks(&mut out, 1, ROWS, |rows, out| {

@@ -21,6 +21,13 @@ pub trait Radial: Clone + Send + Sync {
         f64::INFINITY
     }
 
+    /// Whether a relative error of r² makes one of φ(r²) that is no larger, as for powers of r up to the second. In many
+    /// dimensions the values of such kernels are summed over squared distances from inner products, of which those that are
+    /// too small for it are computed again.
+    fn forgives_relative_errors(&self) -> bool {
+        false
+    }
+
     /// What the kernel tells about an MMD made of it.
     fn radial_properties(&self) -> Properties;
 }
@@ -40,6 +47,10 @@ impl<R: Radial> Profile for R {
 
     fn steepness(&self) -> f64 {
         Radial::steepness(self)
+    }
+
+    fn forgives_relative_errors(&self) -> bool {
+        Radial::forgives_relative_errors(self)
     }
 }
 
