@@ -230,19 +230,18 @@ impl<'a> Problem<'a> {
         let table = Table::new(self.cost, self.x, self.y);
         let pricer = Pricer::new(&table);
         let tolerance = TOLERANCE * largest;
-        let (arcs, mut unlisted) = if self.x.len().saturating_mul(self.y.len()) <= ALL_PAIRS {
-            self.all_arcs(&pricer)
+        let (mut arcs, mut unlisted) = if self.x.len().saturating_mul(self.y.len()) <= ALL_PAIRS {
+            self.all_arcs(&table)
         } else {
             self.candidates(&pricer, largest, max_pivots)
         };
-        let mut arcs = ascending(arcs);
         let unit = self.supply[0];
         let is_assignment = self.x.len() == self.y.len()
             && self.supply.iter().chain(self.demand).all(|&mass| mass == unit)
             && max_pivots == usize::MAX;
         if is_assignment {
             let mut assignment = Assignment::new(unlisted.g.clone());
-            assignment.extend(arcs);
+            assignment.extend(arcs.drain(..).map(|(arc, _)| arc));
             let mut widenings = 0;
             loop {
                 if let Err(rows) = assignment.run() {
@@ -271,8 +270,9 @@ impl<'a> Problem<'a> {
             }
             let (f, g) = assignment.potentials();
             let reduced = |arc: Arc| (arc, arc.cost - f[arc.from as usize] - g[arc.to as usize]);
-            arcs = ascending(assignment.arcs().map(reduced).collect());
+            arcs = assignment.arcs().map(reduced).collect();
         }
+        let arcs = ascending(arcs);
         // More than half of the largest cost would do; the surplus keeps the comparison clear of round-off.
         let penalty = largest.max(f64::MIN_POSITIVE);
         let mut listed: HashSet<(u32, u32)> = arcs.iter().map(|arc| (arc.from, arc.to)).collect();
@@ -290,12 +290,20 @@ impl<'a> Problem<'a> {
         }
     }
 
-    fn all_arcs(&self, pricer: &Pricer<'_>) -> (Vec<(Arc, f64)>, Unlisted) {
+    /// All pairs; the potential of a column is its least cost.
+    fn all_arcs(&self, table: &Table<'_>) -> (Vec<(Arc, f64)>, Unlisted) {
         let (n, m) = (self.x.len(), self.y.len());
-        let rows: Vec<u32> = (0..n as u32).collect();
-        let zero = vec![0.0; m];
-        let priced = pricer.price(Side::Source, &rows, &vec![0.0; n], &zero, m, f64::INFINITY);
-        (priced.arcs, Unlisted { bounds: vec![f64::INFINITY; n], g: zero })
+        let mut arcs = Vec::with_capacity(n * m);
+        let mut g = vec![f64::INFINITY; m];
+        for from in 0..n {
+            for to in 0..m {
+                let cost = table.entry(from, to);
+                g[to] = g[to].min(cost);
+                arcs.push((Arc { from: from as u32, to: to as u32, cost }, cost));
+            }
+        }
+        arcs.iter_mut().for_each(|(arc, reduced)| *reduced -= g[arc.to as usize]);
+        (arcs, Unlisted { bounds: vec![f64::INFINITY; n], g })
     }
 
     /// The pairs of smallest reduced cost, a few for every atom, under the potentials of a coarser problem.
@@ -324,24 +332,28 @@ impl<'a> Problem<'a> {
         let mut arcs = Vec::with_capacity(of_rows.arcs.len() + of_columns.arcs.len());
         let mut bounds = Vec::with_capacity(n);
         let mut least = Vec::with_capacity(n);
+        let mut starts = Vec::with_capacity(n);
         for list in each(&of_rows) {
             let complete = list.len() <= CANDIDATES;
             bounds.push(if complete { f64::INFINITY } else { list[CANDIDATES].1 });
             least.push(list[0].1);
-            arcs.extend_from_slice(&list[..list.len().min(CANDIDATES)]);
+            starts.push(arcs.len());
+            arcs.extend(list.iter().take(CANDIDATES).map(|(arc, reduced)| (*arc, reduced - list[0].1)));
         }
-        arcs.extend(of_columns.arcs);
-        for (arc, reduced) in &mut arcs {
-            *reduced = arc.cost - least[arc.from as usize] - g[arc.to as usize];
+        let of_rows = arcs.len();
+        for (arc, _) in of_columns.arcs {
+            let row = arc.from as usize;
+            let end = starts.get(row + 1).map_or(of_rows, |next| *next);
+            if arcs[starts[row]..end].iter().all(|(listed, _)| listed.to != arc.to) {
+                arcs.push((arc, arc.cost - g[arc.to as usize] - least[row]));
+            }
         }
         (arcs, Unlisted { bounds, g })
     }
 }
 
-/// Arcs by ascending reduced cost, each once.
+/// Arcs by ascending reduced cost.
 fn ascending(mut arcs: Vec<(Arc, f64)>) -> Vec<Arc> {
-    arcs.sort_unstable_by_key(|(arc, _)| (arc.from, arc.to));
-    arcs.dedup_by_key(|(arc, _)| (arc.from, arc.to));
     arcs.sort_unstable_by(|a, b| a.1.total_cmp(&b.1).then((a.0.from, a.0.to).cmp(&(b.0.from, b.0.to))));
     arcs.into_iter().map(|(arc, _)| arc).collect()
 }

@@ -1,7 +1,19 @@
 //! Atoms in one place counted as one: many copies of a point would have the same candidates, and compete for them in vain.
 
 use measures::Points;
-use std::collections::HashMap;
+
+/// No place.
+const NONE: usize = usize::MAX;
+
+/// Multiplication carries every bit to the highest, which count.
+fn hash(row: &[f64]) -> u64 {
+    row.iter().fold(0u64, |h, v| (h.rotate_left(5) ^ v.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// Whether all bits agree.
+fn is_same(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
 
 /// The places of a cloud with the mass at each.
 pub(crate) struct Merged {
@@ -14,17 +26,27 @@ pub(crate) struct Merged {
 
 impl Merged {
     pub(crate) fn new(points: &Points, masses: Vec<i64>) -> Self {
-        let mut known: HashMap<Vec<u64>, usize> = HashMap::with_capacity(points.len());
-        let mut firsts = Vec::new();
+        // Open addressing: the first atom in every place, at the slot that its hash asks for or at the next one free.
+        let bits = (2 * points.len()).max(2).next_power_of_two().ilog2();
+        let mut slots = vec![NONE; 1 << bits];
+        let mut firsts = Vec::with_capacity(points.len());
         let place_of: Vec<usize> = points
             .rows()
             .enumerate()
             .map(|(i, row)| {
-                let bits = row.iter().map(|v| v.to_bits()).collect();
-                *known.entry(bits).or_insert_with(|| {
-                    firsts.push(i);
-                    firsts.len() - 1
-                })
+                let mut slot = (hash(row) >> (u64::BITS - bits)) as usize;
+                loop {
+                    let place = slots[slot];
+                    if place == NONE {
+                        slots[slot] = firsts.len();
+                        firsts.push(i);
+                        return firsts.len() - 1;
+                    }
+                    if is_same(row, points.row(firsts[place])) {
+                        return place;
+                    }
+                    slot = (slot + 1) & ((1 << bits) - 1);
+                }
             })
             .collect();
         let mut total = vec![0; firsts.len()];

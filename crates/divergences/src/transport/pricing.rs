@@ -101,14 +101,15 @@ impl<'a> Pricer<'a> {
                 None => self.search(side, rows, other, &mut best),
             }
             let mut part = Priced::default();
-            for (best, &row) in best.iter().zip(rows) {
+            for (best, &row) in best.iter_mut().zip(rows) {
+                best.cut();
                 let before = part.arcs.len();
-                for &(_, column) in &best.found {
+                for &Entry { column, cost, .. } in &best.found {
                     let (from, to) = match side {
                         Side::Source => (row, column),
                         Side::Target => (column, row),
                     };
-                    let cost = self.table.entry(from as usize, to as usize);
+                    let cost = cost.unwrap_or_else(|| self.table.entry(from as usize, to as usize));
                     let reduced = cost - own[row as usize] - other[column as usize];
                     if reduced < below {
                         part.arcs.push((Arc { from, to, cost }, reduced));
@@ -158,27 +159,65 @@ impl<'a> Pricer<'a> {
     }
 }
 
-/// The smallest entries of a row so far, ascending.
+/// An entry of a row: c − other.
+#[derive(Clone, Copy)]
+struct Entry {
+    value: f64,
+    column: u32,
+    /// c, where it was computed as such.
+    cost: Option<f64>,
+}
+
+/// The smallest entries of a row so far, ties by column, and some others.
 pub(super) struct Best {
     pub(super) keep: usize,
     /// Only what is smaller can still come in.
     pub(super) limit: f64,
-    found: Vec<(f64, u32)>,
+    found: Vec<Entry>,
 }
+
+/// Others are dropped when there are this many times what is wanted.
+const CUT: usize = 3;
 
 impl Best {
     fn new(keep: usize, limit: f64) -> Self {
-        Best { keep, limit, found: Vec::with_capacity(keep + 1) }
+        Best { keep, limit, found: Vec::with_capacity(CUT * keep) }
     }
 
-    pub(super) fn offer(&mut self, value: f64, column: u32) {
+    /// Entries must come by ascending columns.
+    #[inline]
+    fn offer(&mut self, value: f64, column: u32) {
         if value < self.limit {
-            let at = self.found.partition_point(|b| b.0 <= value);
-            self.found.insert(at, (value, column));
+            self.put(Entry { value, column, cost: None });
+        }
+    }
+
+    /// As [`Best::offer`], of an entry whose cost is known.
+    pub(super) fn offer_known(&mut self, cost: f64, other: f64, column: u32) {
+        let value = cost - other;
+        if value < self.limit {
+            self.put(Entry { value, column, cost: Some(cost) });
+        }
+    }
+
+    fn put(&mut self, entry: Entry) {
+        if self.keep == 1 {
+            self.found.clear();
+            self.limit = entry.value;
+        }
+        self.found.push(entry);
+        if self.keep > 1 && self.found.len() == CUT * self.keep {
+            self.cut();
+        }
+    }
+
+    /// Leaves no others.
+    fn cut(&mut self) {
+        if self.found.len() > self.keep {
+            let order = |a: &Entry, b: &Entry| a.value.total_cmp(&b.value).then(a.column.cmp(&b.column));
+            let (_, last, _) = self.found.select_nth_unstable_by(self.keep - 1, order);
+            self.limit = last.value;
             self.found.truncate(self.keep);
-            if self.found.len() == self.keep {
-                self.limit = self.found[self.keep - 1].0;
-            }
         }
     }
 }
