@@ -8,7 +8,7 @@
 //! in many under the least costs of the rows and columns. Memory is O(n + m).
 //!
 //! Squared cost between Gaussian clouds, one core with AVX-512, seconds of processor time: n = 1000, 2000, 5000 in 64
-//! dimensions .03, .1, .5 and in the plane .02, .05, .3; n = 20,000 in the plane 3.2; n = 100,000 in the plane 49, with
+//! dimensions .02, .07, .3 and in the plane .03, .07, .3; n = 20,000 in the plane 3.2; n = 100,000 in the plane 49, with
 //! 150 MB (the table of costs would have 80 GB).
 //! Sources: Dantzig and Wolfe (1960) for column generation; Schmitzer, *A sparse multiscale algorithm for dense optimal
 //! transport* (2016), doi:10.1007/s10851-016-0653-9, and Gerber and Maggioni, *Multiscale strategies for computing optimal
