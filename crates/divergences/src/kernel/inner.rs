@@ -118,7 +118,7 @@ fn are_few_close(x: &Points, y: &Points, centre: &[f64]) -> bool {
     // A sequence of low discrepancy in the square, in units of 2⁻³²: pairs all over the table, whatever the order of the
     // points (multiples of the powers −1 and −2 of the plastic number).
     let at = |k: usize, factor: u32, len: usize| {
-        (u128::from(factor.wrapping_mul(k as u32)) * len as u128 >> 32) as usize
+        ((u128::from(factor.wrapping_mul(k as u32)) * len as u128) >> 32) as usize
     };
     let is_close = |k: &usize| {
         let (x, y) = (x.row(at(*k, 3_242_174_889, x.len())), y.row(at(*k, 2_447_445_414, y.len())));

@@ -101,14 +101,16 @@ impl<'a> Pricer<'a> {
                 None => self.search(side, rows, other, &mut best),
             }
             let mut part = Priced::default();
-            for (best, &row) in best.iter().zip(rows) {
+            for (best, &row) in best.iter_mut().zip(rows) {
+                best.cut();
                 let before = part.arcs.len();
-                for &(_, column) in &best.found {
+                for &Entry { column, cost, .. } in best.found() {
                     let (from, to) = match side {
                         Side::Source => (row, column),
                         Side::Target => (column, row),
                     };
-                    let cost = self.table.entry(from as usize, to as usize);
+                    let is_known = !cost.is_nan();
+                    let cost = if is_known { cost } else { self.table.entry(from as usize, to as usize) };
                     let reduced = cost - own[row as usize] - other[column as usize];
                     if reduced < below {
                         part.arcs.push((Arc { from, to, cost }, reduced));
@@ -158,28 +160,86 @@ impl<'a> Pricer<'a> {
     }
 }
 
-/// The smallest entries of a row so far, ascending.
+/// An entry of a row: c − other.
+#[derive(Clone, Copy)]
+struct Entry {
+    value: f64,
+    column: u32,
+    /// c, or NaN where it was not computed as such.
+    cost: f64,
+}
+
+/// The smallest entries of a row so far, ties by column, and some others.
 pub(super) struct Best {
     pub(super) keep: usize,
     /// Only what is smaller can still come in.
     pub(super) limit: f64,
-    found: Vec<(f64, u32)>,
+    /// What was found, `len` entries, and room for eight more.
+    found: Vec<Entry>,
+    len: usize,
 }
+
+/// Others are dropped when there are this many times what is wanted.
+const CUT: usize = 3;
 
 impl Best {
     fn new(keep: usize, limit: f64) -> Self {
-        Best { keep, limit, found: Vec::with_capacity(keep + 1) }
+        let none = Entry { value: 0.0, column: 0, cost: f64::NAN };
+        Best { keep, limit, found: vec![none; CUT * keep + WIDTH], len: 0 }
     }
 
-    pub(super) fn offer(&mut self, value: f64, column: u32) {
-        if value < self.limit {
-            let at = self.found.partition_point(|b| b.0 <= value);
-            self.found.insert(at, (value, column));
-            self.found.truncate(self.keep);
-            if self.found.len() == self.keep {
-                self.limit = self.found[self.keep - 1].0;
-            }
+    /// Entries must come by ascending columns.
+    #[inline]
+    fn offer(&mut self, value: f64, column: u32) {
+        self.put(Entry { value, column, cost: f64::NAN });
+    }
+
+    /// As [`Best::offer`], of an entry whose cost is known.
+    pub(super) fn offer_known(&mut self, cost: f64, other: f64, column: u32) {
+        self.put(Entry { value: cost - other, column, cost });
+    }
+
+    #[inline]
+    fn put(&mut self, entry: Entry) {
+        if entry.value < self.limit {
+            self.found[self.len] = entry;
+            self.len += 1;
+            self.cut_if_full();
         }
+    }
+
+    /// Offers eight entries.
+    #[inline(never)]
+    fn take(&mut self, values: &[f64; WIDTH], first: u32) {
+        // No branch: which of them are smaller is as good as random.
+        let free = &mut self.found[self.len..self.len + WIDTH];
+        let mut count = 0;
+        for (k, &value) in values.iter().enumerate() {
+            free[count] = Entry { value, column: first + k as u32, cost: f64::NAN };
+            count += usize::from(value < self.limit);
+        }
+        self.len += count;
+        self.cut_if_full();
+    }
+
+    fn cut_if_full(&mut self) {
+        if self.len >= CUT * self.keep {
+            self.cut();
+        }
+    }
+
+    /// Leaves no others.
+    fn cut(&mut self) {
+        if self.len > self.keep {
+            let order = |a: &Entry, b: &Entry| a.value.total_cmp(&b.value).then(a.column.cmp(&b.column));
+            let (_, last, _) = self.found[..self.len].select_nth_unstable_by(self.keep - 1, order);
+            self.limit = last.value;
+            self.len = self.keep;
+        }
+    }
+
+    fn found(&self) -> &[Entry] {
+        &self.found[..self.len]
     }
 }
 
@@ -267,7 +327,7 @@ impl LaneOp for Strip<'_> {
                 for i in 0..WIDTH {
                     if tile[i].any_less(F64s::splat(l, limits[i])) {
                         let values = tile[i].to_array();
-                        take(&mut self.best[i], &values, ((self.first + g) * WIDTH) as u32);
+                        self.best[i].take(&values, ((self.first + g) * WIDTH) as u32);
                     }
                 }
                 limits = limits_of(self.best);
@@ -284,14 +344,6 @@ fn limits_of(best: &[Best]) -> [f64; WIDTH] {
         limits[i] = best[i].limit;
     }
     limits
-}
-
-/// Offers eight entries to their row.
-#[inline(never)]
-fn take(best: &mut Best, values: &[f64; WIDTH], first: u32) {
-    for (k, &value) in values.iter().enumerate() {
-        best.offer(value, first + k as u32);
-    }
 }
 
 /// start_j + ⟨x_i, y_j⟩ for eight scaled x in the entries and eight y in the lanes.

@@ -110,7 +110,7 @@ impl Sieve {
                     Side::Source => table.entry(row as usize, column as usize),
                     Side::Target => table.entry(column as usize, row as usize),
                 };
-                best.offer(cost - other[column as usize], column);
+                best.offer_known(cost, other[column as usize], column);
             }
         }
         true
@@ -124,7 +124,9 @@ struct Shortlist {
     limit: f32,
     /// Twice the error of a value: of two values further apart the smaller is that of the smaller entry.
     doubt: f64,
+    /// What was found, `len` entries, and room for sixteen more.
     found: Vec<(f32, u32)>,
+    len: usize,
     /// How long the list may get before it is cut.
     room: usize,
 }
@@ -134,40 +136,53 @@ const CUT: usize = 3;
 
 impl Shortlist {
     fn new(keep: usize, below: f64, error: f64) -> Self {
-        let limit = up(below + error);
         let room = CUT * keep;
-        Shortlist { keep, limit, doubt: 2.0 * error, found: Vec::with_capacity(room + SINGLE_WIDTH), room }
+        let found = vec![(0.0, 0); room + SINGLE_WIDTH];
+        Shortlist { keep, limit: up(below + error), doubt: 2.0 * error, found, len: 0, room }
     }
 
     /// Looks at sixteen entries.
     #[inline(never)]
     fn take(&mut self, values: &Sixteen, first: usize) {
+        // No branch: which of them are smaller is as good as random.
+        let free = &mut self.found[self.len..self.len + SINGLE_WIDTH];
+        let mut count = 0;
         for (lane, value) in values.iter().enumerate() {
-            if *value < self.limit {
-                self.found.push((*value, (first + lane) as u32));
-            }
+            free[count] = (*value, (first + lane) as u32);
+            count += usize::from(*value < self.limit);
         }
-        if self.found.len() >= self.room {
+        self.len += count;
+        if self.len >= self.room {
             self.cut();
         }
     }
 
     /// Leaves what is smaller than the wanted smallest, or as good as that.
     fn cut(&mut self) {
-        let (_, last, _) = self.found.select_nth_unstable_by(self.keep - 1, |a, b| a.0.total_cmp(&b.0));
+        let found = &mut self.found[..self.len];
+        let (_, last, _) = found.select_nth_unstable_by(self.keep - 1, |a, b| a.0.total_cmp(&b.0));
         let limit = up(f64::from(last.0) + self.doubt);
         self.limit = if limit < self.limit { limit } else { self.limit };
-        self.found.retain(|found| found.0 < self.limit);
-        self.room = (CUT * self.keep).max(2 * self.found.len());
+        let mut kept = 0;
+        for i in 0..found.len() {
+            found[kept] = found[i];
+            kept += usize::from(found[kept].0 < self.limit);
+        }
+        self.len = kept;
+        self.room = (CUT * self.keep).max(2 * kept);
+        if self.found.len() < self.room + SINGLE_WIDTH {
+            self.found.resize(self.room + SINGLE_WIDTH, (0.0, 0));
+        }
     }
 
     /// The columns of the list, ascending.
     fn finish(&mut self) -> impl Iterator<Item = u32> + '_ {
-        if self.found.len() > self.keep {
+        if self.len > self.keep {
             self.cut();
         }
-        self.found.sort_unstable_by_key(|found| found.1);
-        self.found.iter().map(|found| found.1)
+        let found = &mut self.found[..self.len];
+        found.sort_unstable_by_key(|found| found.1);
+        found.iter().map(|found| found.1)
     }
 }
 

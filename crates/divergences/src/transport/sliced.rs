@@ -50,10 +50,10 @@ enum Directions {
 }
 
 /// Directions worked on together: enough for every thread, few enough that their slopes are a small buffer.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
 
-/// Directions that one task projects on and sorts along.
-const TOGETHER: usize = 8;
+/// Directions that one task projects on, in one pass over the points, and sorts along.
+const TOGETHER: usize = 2 * WIDTH;
 
 /// Rows of points that one task adds up gradients for.
 const ROWS: usize = 1024;
@@ -284,18 +284,19 @@ impl<'a> Projector<'a> {
     fn ranked(&self, theta: &Points, lines: Range<usize>, needs_order: bool) -> Vec<Ranked> {
         let weights = (!self.mu.is_uniform()).then(|| self.mu.weights());
         let (mut scratch, mut with_order) = (Scratch::default(), RankScratch::default());
-        lines
+        let directions: Vec<[f64; WIDTH]> = lines
             .clone()
             .step_by(WIDTH)
             .flat_map(|start| {
-                let eight = start..(start + WIDTH).min(lines.end);
-                let mut values = vec![vec![0.0; self.mu.len()]; eight.len()];
-                let directions: Vec<[f64; WIDTH]> = (0..theta.dim())
-                    .map(|k| std::array::from_fn(|i| theta.row((start + i).min(eight.end - 1))[k]))
-                    .collect();
-                dispatch(Project { points: self.mu.points(), directions: &directions, out: &mut values });
-                values
+                // The last stands in for those that are missing.
+                let row = move |i: usize| theta.row((start + i).min(theta.len() - 1));
+                (0..theta.dim()).map(move |k| std::array::from_fn(|i| row(i)[k]))
             })
+            .collect();
+        let mut values = vec![vec![0.0; self.mu.len()]; lines.len()];
+        dispatch(Project { points: self.mu.points(), directions: &directions, out: &mut values });
+        values
+            .into_iter()
             .map(|values| {
                 if needs_order || weights.is_some() {
                     Ranked::with(&values, weights, &mut with_order)
@@ -307,9 +308,10 @@ impl<'a> Projector<'a> {
     }
 }
 
-/// ⟨θ, x⟩ for all x and up to eight θ, which are in the lanes, summed over the coordinates in order.
+/// ⟨θ, x⟩ for all x and some θ, of which eight after the other are in the lanes, summed over the coordinates in order.
 struct Project<'a> {
     points: &'a Points,
+    /// Coordinate k of eight θ, for all k; then those of the next eight.
     directions: &'a [[f64; WIDTH]],
     out: &'a mut [Vec<f64>],
 }
@@ -319,33 +321,39 @@ impl LaneOp for Project<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        let (n, d) = (self.points.len(), self.directions.len());
+        let (n, d) = (self.points.len(), self.points.dim());
         let coordinates = self.points.as_slice();
         let mut first = 0;
         // Eight points at a time, of which the last stands in for those that are missing.
         while first < n {
-            let mut sums = [F64s::splat(l, 0.0); WIDTH];
             let mut rows = [&coordinates[..0]; WIDTH];
             for i in 0..WIDTH {
                 let row = if first + i < n { first + i } else { n - 1 };
                 rows[i] = &coordinates[row * d..(row + 1) * d];
             }
-            for k in 0..d {
-                let theta = F64s::load(l, &self.directions[k]);
-                for i in 0..WIDTH {
-                    sums[i] = theta.mul_add(F64s::splat(l, rows[i][k]), sums[i]);
-                }
-            }
-            let mut values = [[0.0; WIDTH]; WIDTH];
-            for i in 0..WIDTH {
-                sums[i].store(&mut values[i]);
-            }
             let count = if first + WIDTH < n { WIDTH } else { n - first };
-            for line in 0..self.out.len() {
-                let out = &mut self.out[line][first..first + count];
-                for i in 0..count {
-                    out[i] = values[i][line];
+            let mut line = 0;
+            while line < self.out.len() {
+                let eight = &self.directions[line / WIDTH * d..(line / WIDTH + 1) * d];
+                let mut sums = [F64s::splat(l, 0.0); WIDTH];
+                for k in 0..d {
+                    let theta = F64s::load(l, &eight[k]);
+                    for i in 0..WIDTH {
+                        sums[i] = theta.mul_add(F64s::splat(l, rows[i][k]), sums[i]);
+                    }
                 }
+                let mut values = [[0.0; WIDTH]; WIDTH];
+                for i in 0..WIDTH {
+                    sums[i].store(&mut values[i]);
+                }
+                let lines = if line + WIDTH < self.out.len() { WIDTH } else { self.out.len() - line };
+                for k in 0..lines {
+                    let out = &mut self.out[line + k][first..first + count];
+                    for i in 0..count {
+                        out[i] = values[i][k];
+                    }
+                }
+                line += WIDTH;
             }
             first += WIDTH;
         }
