@@ -13,7 +13,9 @@ use measures::{Empirical, Error, Functional, Measure, Points, Result, Variation,
 ///
 /// In one dimension E = 2∫(F − G)² and everything, gradient included, takes O(n log n); in higher dimensions pairs are
 /// summed in fused blocks. From 16 dimensions and a million pairs on, the value may take distances from inner products, each
-/// to within 16(3d + 8)2⁻⁵³ of itself, and those of close points from differences. Also D₂² with the stable weight |s|^{−(d+1)}/c_d over all frequencies
+/// to within 16(3d + 8)2⁻⁵³ of itself, and those of close points from differences.
+///
+/// Also D₂² with the stable weight |s|^{−(d+1)}/c_d over all frequencies
 /// ([`RandomFrequencies::stable`](crate::family::RandomFrequencies::stable)).
 ///
 /// [`Statistic::Plugin`] is the V-statistic, [`Statistic::Unbiased`] divides the sums within a sample by n(n−1) and may
