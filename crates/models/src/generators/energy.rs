@@ -193,7 +193,7 @@ impl Score for EnergyLaw {
     fn score(&self, x: &Points) -> measures::Result<Points> {
         self.with(x, |model, pass, x| {
             let said = pass.forward(&model.net, &model.params, x)?;
-            let slope = pass.input_gradient(&model.net, &model.params, &said.f_ones_like()?)?;
+            let mut slope = pass.input_gradient(&model.net, &model.params, &said.f_ones_like()?)?;
             to_points(&slope.f_add_(x)?.f_neg_()?)
         })
     }

@@ -189,7 +189,7 @@ impl Method for MeanFlow {
                     ))
                 })?;
                 if value.is_finite() {
-                    s.jet.backward(net, &s.model.params, &d_out, s.adam.gradient(), false)?;
+                    let _ = s.jet.backward(net, &s.model.params, &d_out, s.adam.gradient(), false)?;
                     s.adam.descend(&mut s.model.params, at.step, at.steps)?;
                 }
                 Ok(value)
@@ -272,7 +272,7 @@ fn by_graph(c: &MeanFlowConfig, s: &mut MeanFlowState, lesson: &Lesson, at: &Mom
     let (error, weight) = weighted(&gap, c.power);
     let value = scalar(&error.mean(error.kind()))?;
     if value.is_finite() {
-        s.adam.step(&mut s.model.params, &(error * weight).mean(weight.kind()), at.step, at.steps)?;
+        s.adam.step(&mut s.model.params, &(error * weight).mean(gap.kind()), at.step, at.steps)?;
     }
     Ok(value)
 }
@@ -307,7 +307,8 @@ mod tests {
                 let after = |graph: bool| {
                     let mut s = MeanFlow::init(&c, &target, &setup).unwrap();
                     let value = if graph {
-                        by_graph(&c, &mut s, &lesson(&c, &s, &target, &at).unwrap(), &at).unwrap()
+                        let lesson = lesson(&c, &s, &target, &at).unwrap();
+                        by_graph(&c, &mut s, &lesson, &at).unwrap()
                     } else {
                         MeanFlow::step(&c, &mut s, &target, &at).unwrap()
                     };
