@@ -79,7 +79,7 @@ impl Default for MeanFlowConfig {
             batch: 512,
             rule: MeanRule::Split,
             apart: 0.75,
-            whole: 0.25,
+            whole: 0.0,
             time_mean: -0.4,
             time_spread: None,
             power: 0.0,
