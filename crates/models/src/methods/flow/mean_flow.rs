@@ -333,6 +333,7 @@ mod tests {
             net: FieldConfig { widths: vec![32, 32], ..FieldConfig::default() },
             optim: OptimConfig { lr: 5e-3, ..MeanFlowConfig::default().optim },
             batch: 256,
+            whole: 0.25,
             standardise: false,
             ..MeanFlowConfig::default()
         };
