@@ -259,8 +259,8 @@ fn guidance_is_distilled_into_one_evaluation() {
     };
     let again = distilled(Some(&saved), json!({}), 2);
     assert!(refuse(&again, &source).contains("distilled before"), "{}", refuse(&again, &source));
-    assert!(refuse(&config, &Data::new(cloud(100)).unwrap()).contains("or none as they do"));
-    assert!(refuse(&config, &line(100)).contains("knows labels or vectors as they come"));
+    assert!(refuse(&config, &Data::new(cloud(200)).unwrap()).contains("or none as they do"));
+    assert!(refuse(&config, &line(200)).contains("knows labels or vectors as they come"));
     let mut direct = config.clone();
     direct["mode"] = json!({"kind": "direct"});
     assert!(refuse(&direct, &source).starts_with("mode = direct: must be progressive"));

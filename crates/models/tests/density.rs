@@ -46,14 +46,15 @@ fn densities_integrate_to_one_and_come_near_the_entropy() {
         ("realnvp", None, 0.15),
         ("spline", None, 0.1),
         ("autoregressive", None, 0.1),
-        ("autoregressive", Some(json!({"kind": "affine"})), 0.2),
+        ("autoregressive", Some("affine"), 0.2),
         ("cnf", None, 0.6),
     ];
     for (name, transformer, most) in methods {
         let method = methods::by_name(name).unwrap();
         let mut config = method.default_config();
-        if let Some(transformer) = transformer {
-            config["transformer"] = transformer;
+        if let Some(kind) = transformer {
+            config["transformer"] = json!({"kind": kind});
+            config["layers"] = json!(6);
         }
         let mut steps = 300;
         if name == "cnf" {
@@ -72,7 +73,7 @@ fn densities_integrate_to_one_and_come_near_the_entropy() {
         let total = integral(&*model, 9.0, cells);
         assert!((total - 1.0).abs() < 1e-3, "{name}: {total}");
         let (gap, error) = gap(&*model, &target());
-        assert!(gap > -5.0 * error && gap < most, "{name}: {gap} ± {error}");
+        assert!(gap > -5.0 * error && gap < most, "{name} {transformer:?}: {gap} ± {error}");
         // saved and loaded, it is the same law
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
@@ -114,9 +115,10 @@ fn score_is_the_gradient(flow: &NormalisingFlow) {
             y.rows_mut().for_each(|row| row[k] += h);
             Density::log_density(flow, &y).unwrap()
         };
-        let (plus, minus) = (moved(1e-2), moved(-1e-2));
+        // Short, for the logarithm of a density of splines has corners at their knots.
+        let (plus, minus) = (moved(1e-3), moved(-1e-3));
         for i in 0..3 {
-            let difference = (plus[i] - minus[i]) / 2e-2;
+            let difference = (plus[i] - minus[i]) / 2e-3;
             let exact = score.row(i)[k];
             assert!((difference - exact).abs() < 0.05 * (1.0 + exact.abs()), "{difference} {exact}");
         }

@@ -418,10 +418,9 @@ fn combine(
     at: &Moment,
 ) -> Result<Tensor> {
     let Stages { times, x, given, .. } = Stages::draw(c, student, target, at)?;
-    let _asked = match guided(student, given.as_ref(), at)? {
-        Some([of_teacher, of_student]) => Some((teacher.asking(of_teacher), student.asking(of_student))),
-        None => None,
-    };
+    let both = guided(student, given.as_ref(), at)?;
+    let _asked =
+        both.map(|[of_teacher, of_student]| (teacher.asking(of_teacher), student.asking(of_student)));
     let answer = no_grad(|| teacher.forward(&times, &x))?;
     student.residual(&times, &x, &answer)
 }
@@ -445,10 +444,8 @@ fn halve(
     let (x0, x1, given) = independent(student, c.batch, target, at)?;
     let (x0, x1) = (to_tensor(&x0, kind, device)?, to_tensor(&x1, kind, device)?);
     // The teacher of this round is a student of one before: it takes the factor as well.
-    let _asked = match guided(student, given.as_ref(), at)? {
-        Some([_, told]) => Some((teacher.asking(told.copy()), student.asking(told))),
-        None => None,
-    };
+    let both = guided(student, given.as_ref(), at)?;
+    let _asked = both.map(|[_, told]| (teacher.asking(told.copy()), student.asking(told)));
     let (low, high) = student.span();
     let mut rng = at.rng("times");
     // Times in halves of a jump: from an even one over an odd one to the next even one.

@@ -55,7 +55,8 @@ pub struct MeanFlowConfig {
     pub rule: MeanRule,
     /// The part of the pairs with r > t; the others learn the velocity itself.
     pub apart: f64,
-    /// The part of those that takes one whole leap of generation, from k/steps to (k + 1)/steps.
+    /// The part of those that takes one whole leap of generation, from k/steps to (k + 1)/steps. It is for `split`: with the other
+    /// rules long stretches that are taught before short ones are known can make u run away.
     pub whole: f64,
     /// Times are 1/(1 + e^ξ) with ξ ~ N(mean, spread²): the mean. Positive is nearer to noise.
     pub time_mean: f64,
@@ -76,7 +77,7 @@ impl Default for MeanFlowConfig {
             net: FieldConfig::default(),
             optim: OptimConfig { schedule: Schedule::Cosine { floor: 0.01 }, ..OptimConfig::default() },
             batch: 512,
-            rule: MeanRule::Marginal,
+            rule: MeanRule::Split,
             apart: 0.75,
             whole: 0.0,
             time_mean: -0.4,
@@ -140,7 +141,7 @@ fn split(
 impl Method for MeanFlow {
     const NAME: &'static str = "mean_flow";
     const ABOUT: &'static str =
-        "mean velocities over stretches of time: one evaluation a sample (arXiv 2505.13447)";
+        "mean velocities over stretches of time: one evaluation a sample (arXiv 2505.13447, 2507.16884)";
     type Config = MeanFlowConfig;
     type State = MeanFlowState;
 
@@ -322,8 +323,8 @@ mod tests {
         }
     }
 
-    /// The flow to a Gaussian is linear, and known: four leaps find it, and one is on its way there. Over the whole of time the
-    /// mean velocity is learned last, from the shorter stretches, and its map is too narrow until then.
+    /// The flow to a Gaussian is linear, and known: one leap finds it, and so do four. (Over the whole of time the identity's two
+    /// rules are slow: there one leap has a standard deviation of .31 and .34 for .5 after as many steps.)
     #[test]
     fn one_leap_is_the_map_of_the_flow() {
         let (mean, sd) = (1.0, 0.5);
@@ -332,11 +333,12 @@ mod tests {
             net: FieldConfig { widths: vec![32, 32], ..FieldConfig::default() },
             optim: OptimConfig { lr: 5e-3, ..MeanFlowConfig::default().optim },
             batch: 256,
+            whole: 0.25,
             standardise: false,
             ..MeanFlowConfig::default()
         };
         let train = TrainConfig { steps: 4000, ema: Some(0.99), ..TrainConfig::default() };
-        for (steps, within) in [(1, 0.45), (4, 0.1)] {
+        for (steps, within) in [(1, 0.15), (4, 0.1)] {
             let config = MeanFlowConfig { steps, ..config.clone() };
             let mut run = Trainer::<MeanFlow>::new(config, train.clone(), &target).unwrap();
             let _ = run.run(&mut Watch::default()).unwrap();
@@ -357,7 +359,7 @@ mod tests {
 
     #[test]
     fn times_are_in_order_and_as_often_apart_as_asked() {
-        let c = MeanFlowConfig { apart: 0.25, ..MeanFlowConfig::default() };
+        let c = MeanFlowConfig { apart: 0.25, whole: 0.0, ..MeanFlowConfig::default() };
         let mut rng = Seed::new(1).rng();
         let all: Vec<(f64, f64)> = (0..10_000).map(|_| times(&c, &mut rng)).collect();
         assert!(all.iter().all(|(t, r)| 0.0 < *t && t <= r && *r < 1.0));
