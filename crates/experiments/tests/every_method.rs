@@ -38,7 +38,7 @@ fn learned_and_sampled(dir: &Path, method: &str) -> Result<(), String> {
     let tables = document["tables"].as_array().ok_or("no tables")?;
     let training =
         tables.iter().find(|table| table["name"] == "training").ok_or("nothing of the training")?;
-    if training["rows"][0][0] != method || training["rows"][0][1] != 20 {
+    if training["rows"][0][0] != method || training["rows"][0][1] != 20.0 {
         return Err(format!("trained otherwise: {training}"));
     }
     let (model, to) = (format!("model={method}/model.safetensors"), format!("to={method}.csv"));

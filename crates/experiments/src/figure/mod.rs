@@ -33,6 +33,8 @@ pub struct Axis {
     label: String,
     scale: Scale,
     range: Option<(f64, f64)>,
+    /// Whether it has no numbers, as one along which names stand.
+    bare: bool,
 }
 
 impl Axis {
@@ -43,7 +45,13 @@ impl Axis {
 
     /// A logarithmic axis that shows all positive data.
     pub fn log(label: impl Into<String>) -> Self {
-        Axis { label: label.into(), scale: Scale::Log, range: None }
+        Axis { label: label.into(), scale: Scale::Log, ..Axis::default() }
+    }
+
+    /// The same axis without numbers: what stands along it has names.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
+        self
     }
 
     /// The same axis over a given interval; an empty or infinite one is ignored.

@@ -155,7 +155,8 @@ fn layout(panel: &Panel, size: Size) -> Plot {
     let bottom = size.height - below;
     // The width of the tick labels is not known before the ticks are, and those hang on the height alone.
     let y = Frame::new(panel.y.scale, y_range, (bottom, top));
-    let widest = y.ticks(46.0).iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
+    let ticks = if panel.y.bare { Vec::new() } else { y.ticks(46.0) };
+    let widest = ticks.iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
     let left = widest + 10.0 + if panel.y.label.is_empty() { 2.0 } else { LINE };
     let left = if panel.small { 3.0 } else { left };
     let right = if panel.small { size.width - 3.0 } else { size.width - 12.0 };
@@ -183,7 +184,10 @@ fn axes(panel: &Panel, plot: &Plot, out: &mut String) {
         return;
     }
     let mut grid = String::new();
-    for (v, label) in plot.x.ticks(62.0) {
+    let ticks = |axis: &super::Axis, frame: &Frame, spacing: f64| {
+        if axis.bare { Vec::new() } else { frame.ticks(spacing) }
+    };
+    for (v, label) in ticks(&panel.x, &plot.x, 62.0) {
         let x = plot.x.pixel(v);
         let _ = write!(grid, "M{x:.1} {top:.1}V{bottom:.1}");
         let _ = write!(
@@ -192,7 +196,7 @@ fn axes(panel: &Panel, plot: &Plot, out: &mut String) {
             bottom + 16.0
         );
     }
-    for (v, label) in plot.y.ticks(46.0) {
+    for (v, label) in ticks(&panel.y, &plot.y, 46.0) {
         let y = plot.y.pixel(v);
         let _ = write!(grid, "M{left:.1} {y:.1}H{right:.1}");
         let _ = write!(

@@ -16,10 +16,10 @@ use models::{Source, Status};
 pub(super) fn fit(
     context: &Context<'_>,
     method: &Choice,
-    budget: Budget,
+    budget: &Budget,
     target: &dyn Source,
 ) -> Result<Trained> {
-    let budget = Budget { log_every: (budget.steps / 200).clamp(1, 50), ..budget };
+    let budget = Budget { log_every: (budget.steps / 200).clamp(1, 50), ..budget.clone() };
     let train = context.train_config(&budget, context.seed_number());
     context.train_by_name("train", method.method()?, method.settings(), train, target)
 }

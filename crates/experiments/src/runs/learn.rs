@@ -151,7 +151,7 @@ impl Experiment for Learn {
             wall_seconds: config.wall_seconds,
             ..Budget::default()
         };
-        let trained = fit::fit(context, &config.method, budget, &*source)?;
+        let trained = fit::fit(context, &config.method, &budget, &*source)?;
         let n = config.samples.max(2);
         let generated = match given.points() {
             None => trained.model.generate(n, seed.named("samples"))?,

@@ -496,37 +496,37 @@ fn forest(scores: &Scores<'_>) -> Figure {
     for (t, name) in plan.targets.iter().enumerate() {
         let losses = plan.losses(t);
         let count = losses.len() as f64;
-        let mut panel = Panel::new(
-            name,
-            Axis::log("score over that of no annealing"),
-            Axis::new("").over(0.2, count + 0.8),
-        );
-        let mut left = f64::INFINITY;
+        let x = Axis::log("score over that of no annealing");
+        let y = Axis::new("").bare().over(0.2, count + 0.8);
+        let (mut left, mut right) = (1.0_f64, 1.0_f64);
         let arms: Vec<Arm> = plan.arms.iter().copied().filter(|arm| *arm != Arm::None).collect();
+        let mut drawn = Vec::new();
         for (k, &objective) in losses.iter().enumerate() {
             for (j, &arm) in arms.iter().enumerate() {
                 let logs: Vec<f64> = scores.pairs(t, objective, arm, Arm::None).iter().map(|p| p.1).collect();
                 let Some(ratio) = Ratio::of(&logs) else { continue };
                 let y = count - k as f64 + 0.35 - 0.7 * (j as f64 + 0.5) / arms.len() as f64;
-                let color = Color::of_series(j);
-                panel = panel
-                    .with(
-                        "",
-                        color,
-                        Mark::Line {
-                            xy: vec![(ratio.low, y), (ratio.high, y)],
-                            dash: Dash::Solid,
-                            width: 1.5,
-                        },
-                    )
-                    .with(arm.name(), color, Mark::Dots { xy: vec![(ratio.value, y)], radius: 3.0 });
-                left = left.min(ratio.low);
+                drawn.push((arm.name(), Color::of_series(j), ratio, y));
+                (left, right) = (left.min(ratio.low), right.max(ratio.high));
             }
         }
-        let names =
-            losses.iter().enumerate().map(|(k, o)| (left, count - k as f64 + 0.42, o.name().to_owned()));
+        // Names stand to the left of everything, on a third of the panel's width.
+        let first = left * (left / right).sqrt();
+        let mut panel = Panel::new(name, x.over(first, right * (right / left).powf(0.03)), y);
+        for (arm, color, ratio, y) in drawn {
+            let interval = vec![(ratio.low, y), (ratio.high, y)];
+            panel = panel.with("", color, Mark::Line { xy: interval, dash: Dash::Solid, width: 1.5 }).with(
+                arm,
+                color,
+                Mark::Dots { xy: vec![(ratio.value, y)], radius: 3.0 },
+            );
+        }
+        let names = losses
+            .iter()
+            .enumerate()
+            .map(|(k, o)| (first * (right / left).powf(0.02), count - k as f64, o.name().to_owned()));
         panel = panel.line("no difference", Color::Grey, Dash::Dotted, vec![(1.0, 0.2), (1.0, count + 0.8)]);
-        panels.push(panel.labels(names.filter(|n| n.0.is_finite()).collect()));
+        panels.push(panel.labels(names.collect()));
     }
     let caption = "Geometric mean over seeds of the score of each arm over that of training without annealing with the same seed, with its 95% \
                    interval. To the left of the line annealing helps.";

@@ -123,7 +123,7 @@ impl Experiment for DigitImages {
             checkpoint_every: config.checkpoint_every,
             ..Budget::default()
         };
-        let trained = fit::fit(context, &config.method, budget, &target)?;
+        let trained = fit::fit(context, &config.method, &budget, &target)?;
         let mut report = Report::new(format!(
             "Can a map from noise draw the digit that is asked for? {} images of {side}×{side} pixels to train on, {} held out \
              (UCI Optical Recognition of Handwritten Digits, doi 10.24432/C50P49, CC BY 4.0).",
