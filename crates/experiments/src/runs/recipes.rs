@@ -28,15 +28,14 @@ impl Recipe {
             "transport" | "drift" => (8000, STRICT),
             "spline" | "fgan" => (6000, MIDDLE),
             "noise_denoise" => (4000, MIDDLE),
-            "cnf" => (1200, MIDDLE),
+            "cnf" => (2000, MIDDLE),
             "vae" => (8000, WIDE),
             "energy_model" => (2500, WIDE),
             "iwae" => (3000, WIDE),
             "sinkhorn" => (3000, STRICT),
-            "diffusion" | "flow_matching" | "interpolant" | "rectified" | "distill" | "consistency" => {
+            "diffusion" | "interpolant" | "rectified" | "distill" | "consistency" | "mean_flow" => {
                 (20_000, STRICT)
             }
-            "mean_flow" => (20_000, STRICT),
             _ => (10_000, STRICT),
         };
         Recipe { steps, bar }
