@@ -145,13 +145,12 @@ fn between<S: Statistic, L: Lanes>(
     if S::IS_SQUARED_DISTANCE && !x.squares.is_empty() {
         let squares = squared_distances(lanes, (a, &x.squares[g]), (b, &y.squares[h]));
         let is_guarded = !x.lengths.is_empty();
-        if is_guarded && is_any_close(lanes, &squares, x.lengths[g] + y.lengths[h]) {
-            return statistics::<S, L>(lanes, a, b);
+        if !is_guarded || !is_any_close(lanes, &squares, x.lengths[g] + y.lengths[h]) {
+            return squares;
         }
-        squares
-    } else {
-        statistics::<S, L>(lanes, a, b)
     }
+    // In one place, for both ways here: written twice it is inlined twice, and few dimensions pay for it.
+    statistics::<S, L>(lanes, a, b)
 }
 
 /// Groups of the points summed over that stay in the second-level cache while eight rows after the other pass by.
