@@ -75,7 +75,8 @@ pub struct FactorInput {
 }
 
 impl FactorInput {
-    fn check(&self) -> Result<()> {
+    /// Refuses factors out of range.
+    pub(crate) fn check(&self) -> Result<()> {
         check_range("guidance.least", self.least, 0.0.., "finite and not negative")?;
         check_range("guidance.most", self.most, self.least.., "finite and at least guidance.least")
     }

@@ -166,21 +166,9 @@ fn under(x: &Tensor, n: i64) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::testing::{distance, matrix};
     use crate::nets::{Activation, Layout, MlpConfig};
-    use crate::tensor::values;
-    use measures::{Sample, Seed};
-
-    fn matrix(rows: i64, columns: i64, seed: u64) -> Tensor {
-        let x = measures::zoo::Gaussian::standard(columns as usize)
-            .sample(rows as usize, &mut Seed::new(seed).rng());
-        crate::tensor::to_tensor(&x, Kind::Double, Device::Cpu).unwrap()
-    }
-
-    fn distance(a: &Tensor, b: &Tensor) -> f64 {
-        let (a, b) = (values(a).unwrap(), values(b).unwrap());
-        assert_eq!(a.len(), b.len());
-        a.iter().zip(&b).map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max)
-    }
+    use measures::Seed;
 
     /// f(x), and Df(x)·u within the graph: the derivative in w of ⟨Df(x)ᵀw, u⟩.
     fn by_graph(net: &Mlp, params: &Params, x: &Tensor, directions: &[Tensor]) -> Vec<Tensor> {

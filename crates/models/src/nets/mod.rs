@@ -8,6 +8,8 @@ mod jet;
 mod mlp;
 mod params;
 mod pass;
+#[cfg(test)]
+mod testing;
 mod unet;
 
 pub use activation::Activation;

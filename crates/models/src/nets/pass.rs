@@ -279,26 +279,14 @@ impl Pass {
 mod tests {
     use super::*;
     use crate::nets::MlpConfig;
-    use crate::tensor::{scalar, values};
+    use crate::nets::testing::{distance, matrix};
+    use crate::tensor::scalar;
     use measures::Seed;
 
     fn net(config: &MlpConfig, dims: (usize, usize)) -> (Mlp, Params) {
         let mut layout = Layout::default();
         let net = Mlp::new(config, dims.0, dims.1, &mut layout).unwrap();
         (net, Params::init(layout, Seed::new(5), Kind::Double, Device::Cpu).unwrap())
-    }
-
-    fn matrix(rows: i64, columns: i64, seed: u64) -> Tensor {
-        use measures::Sample;
-        let x = measures::zoo::Gaussian::standard(columns as usize)
-            .sample(rows as usize, &mut Seed::new(seed).rng());
-        crate::tensor::to_tensor(&x, Kind::Double, Device::Cpu).unwrap()
-    }
-
-    fn distance(a: &Tensor, b: &Tensor) -> f64 {
-        let (a, b) = (values(a).unwrap(), values(b).unwrap());
-        assert_eq!(a.len(), b.len());
-        a.iter().zip(&b).map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max)
     }
 
     /// Automatic differentiation of the same network is the referee, for every activation, skip and output.

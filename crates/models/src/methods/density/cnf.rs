@@ -210,16 +210,17 @@ mod tests {
         tch::Tensor::from_slice(&[0.3, -0.7, 1.2, 0.4]).view([2, 2])
     }
 
+    fn probes() -> Divergence {
+        Divergence::Probes(vec![
+            tch::Tensor::from_slice(&[1.0, -1.0, 1.0, 1.0]).view([2, 2]),
+            tch::Tensor::from_slice(&[-1.0, -1.0, 1.0, -1.0]).view([2, 2]),
+        ])
+    }
+
     /// The gradient in the parameters is that of the discrete solve, divergence and all.
     #[test]
     fn gradients_through_the_solver_agree_with_differences() {
         let (config, mut state) = wild(TraceConfig::Exact {});
-        let probes = || {
-            Divergence::Probes(vec![
-                tch::Tensor::from_slice(&[1.0, -1.0, 1.0, 1.0]).view([2, 2]),
-                tch::Tensor::from_slice(&[-1.0, -1.0, 1.0, -1.0]).view([2, 2]),
-            ])
-        };
         for divergence in [Divergence::Exact, probes()] {
             let ode = config.train_solver.ode().unwrap();
             let value = |s: &CnfState, graph| {
@@ -248,12 +249,6 @@ mod tests {
     #[test]
     fn sweeps_agree_with_the_graph() {
         let (config, mut state) = wild(TraceConfig::Exact {});
-        let probes = || {
-            Divergence::Probes(vec![
-                tch::Tensor::from_slice(&[1.0, -1.0, 1.0, 1.0]).view([2, 2]),
-                tch::Tensor::from_slice(&[-1.0, -1.0, 1.0, -1.0]).view([2, 2]),
-            ])
-        };
         let rules = [Rule::Euler, Rule::Midpoint, Rule::Rk4, Rule::DormandPrince, Rule::Dop853];
         let mut sweep = Sweep::default();
         let mut gradient = Gradient::zeros(&state.model.params).unwrap();

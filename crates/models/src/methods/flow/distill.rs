@@ -103,8 +103,7 @@ impl GuidedConfig {
     fn about(&self, condition: Option<&Condition>) -> Result<Option<ConditionAbout>> {
         let inside = FactorInput { least: self.least, most: self.most, learned: false };
         let guidance = GuidanceConfig { hidden: self.hidden, factor: self.factor };
-        check_range("guidance.least", self.least, 0.0.., "finite and not negative")?;
-        check_range("guidance.most", self.most, self.least.., "finite and at least guidance.least")?;
+        inside.check()?;
         check_range(
             "guidance.factor",
             self.factor,
