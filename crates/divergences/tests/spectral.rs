@@ -62,6 +62,18 @@ fn the_grid_is_the_kernel_within_its_bound() {
     agree("mixture", &Mixture::of_bandwidths(&[0.6, 1.0, 3.0]).unwrap(), 2, 1e-15);
 }
 
+#[test]
+fn terms_on_several_lengths_have_grids_of_their_own() {
+    let kernel = Mixture::of_bandwidths(&[2.4, 0.7, 0.24]).unwrap();
+    let (lower, upper) = ([-2.0, -2.5], [2.5, 2.0]);
+    let together = SpectralGrid::new(&kernel, &lower, &upper, 1e-8).unwrap().len();
+    let apart: usize = kernel.grids(&lower, &upper, 1e-8).unwrap().iter().map(SpectralGrid::len).sum();
+    assert!(4 * apart < together, "{apart} functions and {together}");
+    let mmd = SpectralMmd::new(kernel, Statistic::Unbiased).with_tolerance(1e-8).unwrap();
+    let found = mmd.estimate(&cloud(1000, 2, 1, false), &cloud(1000, 2, 2, false)).unwrap();
+    assert!(found.functions > 100, "the batches of a network are worth it");
+}
+
 /// ∏ 1/cosh(rⱼ/h), whose spectrum is ∏ πh/cosh(πhωⱼ/2): exponential decay on both sides.
 #[derive(Clone)]
 struct Sech(f64);

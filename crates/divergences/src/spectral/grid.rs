@@ -38,7 +38,12 @@ impl SpectralGrid {
     /// The smallest grid found that gives `kernel` within `tolerance`·k(0) for points of the box from `lower` to `upper`;
     /// none in more than three dimensions, or where it would have more than 2¹⁷ coordinates.
     #[must_use]
-    pub fn new(kernel: &impl Spectral, lower: &[f64], upper: &[f64], tolerance: f64) -> Option<Self> {
+    pub fn new(
+        kernel: &(impl Spectral + ?Sized),
+        lower: &[f64],
+        upper: &[f64],
+        tolerance: f64,
+    ) -> Option<Self> {
         let dim = lower.len();
         if dim > DIMENSIONS {
             return None;
@@ -65,6 +70,14 @@ impl SpectralGrid {
         Some(SpectralGrid { centre, periods, highest, tau, peak, error })
     }
 
+    /// The grid of a·k, a ≥ 0.
+    pub(super) fn times(mut self, a: f64) -> Self {
+        self.tau.iter_mut().for_each(|tau| *tau *= a);
+        self.peak *= a;
+        self.error *= a;
+        self
+    }
+
     /// A bound of |κ(x, y) − k(x, y)| over the box, rounding apart.
     pub fn kernel_error(&self) -> f64 {
         self.error
@@ -82,7 +95,11 @@ impl SpectralGrid {
 }
 
 /// Periods and highest frequencies, both enlarged in small steps until the bounds are met.
-fn size(kernel: &impl Spectral, extents: &[f64], tolerance: f64) -> Option<(Vec<f64>, Vec<usize>)> {
+fn size(
+    kernel: &(impl Spectral + ?Sized),
+    extents: &[f64],
+    tolerance: f64,
+) -> Option<(Vec<f64>, Vec<usize>)> {
     const STEP: f64 = 1.02;
     const LONGEST: f64 = 100.0;
     let zero = vec![0.0; extents.len()];

@@ -1,6 +1,7 @@
 //! The squared MMD as the paper's mean formulation D₂ on a grid of frequencies: linear in the number of points.
 
 mod grid;
+mod grids;
 mod spectrum;
 mod sweep;
 
@@ -13,7 +14,8 @@ use crate::mean_ipm::MeanIpm;
 use crate::mmd::Mmd;
 use crate::statistic::Statistic;
 use crate::transport::bounding_box;
-use measures::{Empirical, Error, Functional, Measure, Points, Result, Variation, check_dim};
+use grids::SpectralGrids;
+use measures::{Empirical, Error, Family, Functional, Measure, Points, Result, Variation, check_dim};
 
 /// MMD² of a kernel that decays fast in space and frequency, by the trapezoidal rule in eq. (3).
 ///
@@ -23,7 +25,8 @@ use measures::{Empirical, Error, Functional, Measure, Points, Result, Variation,
 /// Gaussian. In two dimensions some 1500 real functions give round-off for 10⁴ points spread over seven bandwidths, at a
 /// cost that is linear in the number of points where the direct sum over pairs is quadratic.
 ///
-/// The grid grows like (diameter/bandwidth)ᵈ. Where it would cost more than the pairs (few points, small bandwidths, more
+/// The grid grows like (diameter/bandwidth)ᵈ; a sum of kernels has a grid for each of its terms
+/// ([`Spectral::grids`]). Where it would cost more than the pairs (few points, small bandwidths, more
 /// than three dimensions) the direct sum is taken, as [`Approach`] says; values agree within [`SpectralValue::bound`]. Like
 /// [`Mmd`] it is **squared**, and [`Statistic::Unbiased`] may be negative.
 ///
@@ -69,7 +72,7 @@ pub struct SpectralValue {
     /// A bound of the error, known before the points were summed: four times that of the kernel (‖μ − ν‖ ≤ 2 in total
     /// variation), and an allowance for rounding.
     pub bound: f64,
-    /// The number of real functions of the grid; 0 where the direct sum was taken.
+    /// The number of real functions of all grids; 0 where the direct sum was taken.
     pub functions: usize,
 }
 
@@ -121,43 +124,45 @@ impl<K: Spectral> SpectralMmd<K> {
     pub fn estimate(&self, mu: &Empirical, nu: &Empirical) -> Result<SpectralValue> {
         check_dim("second measure", mu.dim(), nu.dim())?;
         let n = (mu.len() + nu.len()) as f64;
-        let Some(d2) = self.grid(mu, nu, Wanted::Value) else {
+        let Some(d2) = self.grids(mu, nu, Wanted::Value) else {
             let zero = vec![0.0; mu.dim()];
             let peak = self.direct.kernel().value(&zero, &zero);
             let bound = 4.0 * peak * n * f64::EPSILON;
             return Ok(SpectralValue { value: self.direct.value(mu, nu)?, bound, functions: 0 });
         };
-        let grid = d2.family();
+        let grids = d2.family();
         let sums = (n / 512.0 + 80.0) * f64::EPSILON;
         let bracket = TABLE_ERROR * mu.dim() as f64 + sums;
         Ok(SpectralValue {
             value: d2.value(mu, nu)?,
-            bound: 4.0 * grid.kernel_error() + 8.0 * bracket * grid.peak,
-            functions: grid.len(),
+            bound: 4.0 * grids.kernel_error() + 8.0 * bracket * grids.peak(),
+            functions: grids.tau().len(),
         })
     }
 
-    /// D₂ on the grid for these measures, where it is the approach.
-    fn grid(&self, mu: &Empirical, nu: &Empirical, wanted: Wanted) -> Option<MeanIpm<SpectralGrid>> {
+    /// D₂ on the grids for these measures, where that is the approach.
+    fn grids(&self, mu: &Empirical, nu: &Empirical, wanted: Wanted) -> Option<MeanIpm<SpectralGrids>> {
         let dim = mu.dim();
         if dim > grid::DIMENSIONS {
             return None;
         }
         let (lower, upper) = bounding_box(mu.points(), nu.points());
-        let grid = SpectralGrid::new(self.direct.kernel(), &lower, &upper, self.tolerance)?;
+        let grids = SpectralGrids::new(self.direct.kernel().grids(&lower, &upper, self.tolerance)?);
         let cheaper = || {
             let (n, m, d) = (mu.len() as f64, nu.len() as f64, dim as f64);
-            let (functions, rows) = (grid.len() as f64, grid.highest.iter().sum::<usize>() as f64);
+            let functions = grids.tau().len() as f64;
+            let rows = grids.parts().iter().flat_map(|grid| &grid.highest).sum::<usize>() as f64;
+            let pair = PAIR * grids.parts().len() as f64;
             let brackets = (n + m) * (functions + 10.0 * rows);
             let (by_grid, by_pairs) = match wanted {
-                Wanted::Value => (brackets, (0.5 * n * n + n * m + 0.5 * m * m) * (d + PAIR)),
+                Wanted::Value => (brackets, (0.5 * n * n + n * m + 0.5 * m * m) * (d + pair)),
                 Wanted::Gradient => {
-                    (brackets + 2.0 * n * functions, (n * n + n * m + 0.5 * m * m) * (2.0 * d + PAIR))
+                    (brackets + 2.0 * n * functions, (n * n + n * m + 0.5 * m * m) * (2.0 * d + pair))
                 }
             };
             by_grid <= by_pairs
         };
-        (self.approach == Approach::Grid || cheaper()).then(|| MeanIpm::new(grid, self.direct.statistic()))
+        (self.approach == Approach::Grid || cheaper()).then(|| MeanIpm::new(grids, self.direct.statistic()))
     }
 }
 
@@ -173,7 +178,7 @@ impl<K: Spectral> Divergence for SpectralMmd<K> {
 
     fn variation(&self, mu: &Empirical, nu: &Empirical) -> Result<Variation> {
         check_dim("second measure", mu.dim(), nu.dim())?;
-        match self.grid(mu, nu, Wanted::Gradient) {
+        match self.grids(mu, nu, Wanted::Gradient) {
             Some(d2) => d2.variation(mu, nu),
             None => self.direct.variation(mu, nu),
         }
@@ -181,7 +186,7 @@ impl<K: Spectral> Divergence for SpectralMmd<K> {
 
     fn gradient_field(&self, mu: &Empirical, nu: &Empirical) -> Result<Points> {
         check_dim("second measure", mu.dim(), nu.dim())?;
-        match self.grid(mu, nu, Wanted::Gradient) {
+        match self.grids(mu, nu, Wanted::Gradient) {
             Some(d2) => d2.gradient_field(mu, nu),
             None => self.direct.gradient_field(mu, nu),
         }

@@ -1,5 +1,6 @@
 //! Kernels that decay fast in space and in frequency, with bounds of what a grid of frequencies leaves out.
 
+use super::SpectralGrid;
 use crate::kernel::{Gaussian, Kernel, Mixture};
 use std::f64::consts::{PI, TAU};
 
@@ -22,6 +23,13 @@ pub trait Spectral: Kernel {
 
     /// The smallest and the largest length on which the kernel varies: where the search for a grid begins.
     fn lengths(&self) -> (f64, f64);
+
+    /// Grids whose sum is the kernel within `tolerance`·k(0) on the box from `lower` to `upper`, at least one: a kernel with
+    /// terms on several lengths has fewer functions with a grid for each, because the longest length sets a grid's period and
+    /// the shortest its highest frequency. None where [`SpectralGrid::new`] has none.
+    fn grids(&self, lower: &[f64], upper: &[f64], tolerance: f64) -> Option<Vec<SpectralGrid>> {
+        Some(vec![SpectralGrid::new(self, lower, upper, tolerance)?])
+    }
 }
 
 /// e^{−r²/2h²} and its Fourier series on one coordinate, with bandwidth h.
@@ -90,6 +98,12 @@ impl Spectral for Mixture<Gaussian> {
     fn lengths(&self) -> (f64, f64) {
         let all = self.terms().iter().map(|(_, k)| k.bandwidth());
         (all.clone().fold(f64::INFINITY, f64::min), all.fold(0.0, f64::max))
+    }
+
+    /// A grid for each term.
+    fn grids(&self, lower: &[f64], upper: &[f64], tolerance: f64) -> Option<Vec<SpectralGrid>> {
+        let grid = |(a, k): &(f64, Gaussian)| Some(SpectralGrid::new(k, lower, upper, tolerance)?.times(*a));
+        self.terms().iter().map(grid).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use std::f64::consts::TAU;
 type Group = [f64; WIDTH];
 
 /// Groups of eight points in one pass of the matrix products.
-const GROUPS: usize = 64;
+const GROUPS: usize = 60;
 
 /// Functions of a coordinate in one tile.
 const TILE: usize = 4;

@@ -6,8 +6,8 @@ use crate::method::Moment;
 use crate::methods::statistics::{Fit, Matching, Objective, Reference, Statistic};
 use crate::optim::OptimConfig;
 use crate::twins::Twin;
-use divergences::Divergence;
 use divergences::kernel::{Gaussian, Mixture};
+use divergences::{Divergence, SpectralMmd};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,10 @@ impl Default for MmdConfig {
     }
 }
 
+/// The error of the kernel, of its value at 0, where a grid of frequencies is cheaper than pairs: networks are of single
+/// precision.
+const TOLERANCE: f64 = 1e-8;
+
 impl MmdConfig {
     /// The bandwidths for data whose scale `reference` shows.
     fn widths(&self, reference: &Reference) -> Result<Vec<f64>> {
@@ -73,7 +77,7 @@ impl Objective for MmdConfig {
 
     fn divergence(&self, reference: &Reference, _: &Moment) -> Result<Box<dyn Divergence>> {
         let kernel = Mixture::of_bandwidths(&self.widths(reference)?)?;
-        Ok(Box::new(divergences::Mmd::new(kernel, self.statistic.into())))
+        Ok(Box::new(SpectralMmd::new(kernel, self.statistic.into()).with_tolerance(TOLERANCE)?))
     }
 
     fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
