@@ -10,7 +10,7 @@ use std::f64::consts::{FRAC_1_PI, PI};
 ///
 /// ```
 /// use measures::{Sample, Seed, zoo::Moons};
-/// // The moons of the SF²M protocol: noise .1, standardised, times 7.
+/// // Noise .1, standardised, times 7.
 /// let moons = Moons::new(0.1)?.standardised()?.placed([7.0, 7.0], [0.0, 0.0])?;
 /// assert_eq!(moons.sample(5, &mut Seed::new(0).rng()).len(), 5);
 /// # Ok::<(), measures::Error>(())

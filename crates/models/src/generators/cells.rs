@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// At most so many points of the data are clustered, and points of noise balance the cells.
 pub(crate) const POINTS: usize = 20_000;
 
+/// Points of the data a cluster at least, on average: clusters of one would make the map generate the data themselves.
+const SIZE: usize = 8;
+
 /// Numbers by which a network tells one cell from another.
 const CODE: usize = 8;
 
@@ -44,7 +47,8 @@ pub struct Cells {
 const ROUNDS: usize = 30;
 
 impl Cells {
-    /// The cells of `noise` for `count` clusters of `data`; fewer where the data have fewer different points.
+    /// The cells of `noise` for `count` clusters of `data`; fewer where a cluster would hold fewer than eight points on average, or
+    /// the data have fewer different points.
     ///
     /// # Errors
     /// There is to be no cell, the noise has another dimension than the data, or the plan is not found.
@@ -55,6 +59,7 @@ impl Cells {
             let must = format!("{dim}, the dimension of the data: cells are cut by a distance");
             return Err(Error::setting("map.latent_dim", noise.dim(), must));
         }
+        let count = count.min(data.len() / SIZE).max(1);
         let centres = clusters(data, count, &mut seed.named("clusters").rng());
         let (centres, counts, radii) = summary(data, &nearest(&centres, data), centres.len());
         let weights: Vec<f64> = counts.iter().map(|&n| n as f64).collect();
@@ -272,6 +277,18 @@ mod tests {
         let (a, b) = (here.of_noise(&z), there.of_noise(&z));
         let differ = a.iter().zip(&b).filter(|(a, b)| a != b).count();
         assert!(differ < 10, "{differ}");
+    }
+
+    /// A map with a cell for every row would know nothing but the rows.
+    #[test]
+    fn no_row_has_a_cell_of_its_own() {
+        let (_, data, noise) = cells(8);
+        let few = data.select(&(0..90).collect::<Vec<_>>());
+        let cells = Cells::new(256, &few, &noise, Seed::new(1)).unwrap();
+        assert_eq!(cells.len(), 11);
+        let (_, counts, _) = summary(&few, &cells.of_data(&few), cells.len());
+        assert!(counts.iter().filter(|n| **n > 1).count() >= 9, "{counts:?}");
+        assert_eq!(Cells::new(256, &few.select(&[0, 1, 2]), &noise, Seed::new(1)).unwrap().len(), 1);
     }
 
     #[test]

@@ -19,5 +19,5 @@ pub use field::{Architecture, FieldConfig, FieldNet};
 pub(crate) use jet::Jet;
 pub use mlp::{InitScheme, Mlp, MlpConfig, Output, Skip};
 pub use params::{Init, Layout, Params};
-pub use pass::{Gradient, Pass};
+pub use pass::{Gradient, Pass, square_penalty};
 pub use unet::{Unet, UnetConfig};

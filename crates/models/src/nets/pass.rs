@@ -158,11 +158,12 @@ impl Pass {
         }
     }
 
-    /// The gradient of Σᵢ cᵢ D(xᵢ) + ½ Σᵢ wᵢ ‖∇D(xᵢ)‖² in the parameters of a critic D, written over `gradient`, and the
-    /// value of the second sum; `c` and `w` are n×1, the points those of the last [`Pass::forward`].
+    /// The gradient of Σᵢ cᵢ D(xᵢ) + P(∇D(x₁), …) in the parameters of a critic D, written over `gradient`, and the value of
+    /// P; `c` is n×1, the points are those of the last [`Pass::forward`], and `penalty` says the value of P and its gradient in
+    /// the n×`dim_in` slopes it is given ([`square_penalty`]).
     ///
-    /// With q_k the slope of D in the sums of layer k, and t_k what the penalty's gradient wg in g = ∇D = q₀W₀ᵀ becomes on
-    /// its way up, t₀ = wg, t_{k+1} = (t_k W_k) ∘ a′, the gradient in W_k is (c ∘ h_{k−1} + t_k)ᵀ q_k: one product a layer,
+    /// With q_k the slope of D in the sums of layer k, and t_k what P's gradient in ∇D = q₀W₀ᵀ becomes on its way up,
+    /// t₀ = P′(∇D), t_{k+1} = (t_k W_k) ∘ a′, the gradient in W_k is (c ∘ h_{k−1} + t_k)ᵀ q_k: one product a layer,
     /// where differentiating twice takes several. It holds where a″ = 0, so for piecewise linear activations.
     ///
     /// # Errors
@@ -172,7 +173,7 @@ impl Pass {
         net: &Mlp,
         params: &Params,
         c: &Tensor,
-        w: &Tensor,
+        penalty: impl FnOnce(&Tensor) -> Result<(f64, Tensor)>,
         gradient: &mut Gradient,
     ) -> Result<f64> {
         if !Pass::can_penalise(net) {
@@ -187,8 +188,7 @@ impl Pass {
             slope = self.descend(net, params, k, &slope)?;
         }
         let g = slope.f_mm(&params.leaf(net.layers[0].0).tr())?;
-        let mut tangent = g.f_mul(w)?;
-        let penalty = 0.5 * g.f_mul(&tangent)?.f_sum(Kind::Double)?.f_double_value(&[])?;
+        let (value, mut tangent) = penalty(&g)?;
         for k in 0..=last {
             let (weight, bias) = net.layers[k];
             let from = if k == 0 { &self.ends()?.0 } else { &self.values[k - 1] };
@@ -206,7 +206,7 @@ impl Pass {
                 tangent = out.shallow_clone();
             }
         }
-        Ok(penalty)
+        Ok(value)
     }
 
     /// Whether [`Pass::penalised_backward`] knows the network: one output, nothing added to it, piecewise linear.
@@ -273,6 +273,15 @@ impl Pass {
         self.made_for = wanted;
         Ok(())
     }
+}
+
+/// ½ Σᵢ wᵢ ‖gᵢ‖² of slopes g (n×d) with weights w (n×1), and its gradient wg.
+///
+/// # Errors
+/// The shapes differ.
+pub fn square_penalty(g: &Tensor, w: &Tensor) -> Result<(f64, Tensor)> {
+    let gradient = g.f_mul(w)?;
+    Ok((0.5 * g.f_mul(&gradient)?.f_sum(Kind::Double)?.f_double_value(&[])?, gradient))
 }
 
 #[cfg(test)]
@@ -346,14 +355,16 @@ mod tests {
             let expected = params.gradient(&((&value * &c).sum(Kind::Double) + &penalty), false).unwrap();
             let (mut pass, mut gradient) = (Pass::default(), Gradient::zeros(&params).unwrap());
             let _ = pass.forward(&net, &params, &x).unwrap();
-            let found = pass.penalised_backward(&net, &params, &c, &w, &mut gradient).unwrap();
+            let found =
+                pass.penalised_backward(&net, &params, &c, |g| square_penalty(g, &w), &mut gradient).unwrap();
             assert!((found - scalar(&penalty).unwrap()).abs() < 1e-13);
             assert!(distance(gradient.flat(), &expected) < 1e-13);
         }
         let (smooth, params) = net(&MlpConfig { widths: vec![3], ..MlpConfig::default() }, (2, 1));
         let mut gradient = Gradient::zeros(&params).unwrap();
         let one = matrix(1, 1, 1);
-        let refused = Pass::default().penalised_backward(&smooth, &params, &one, &one, &mut gradient);
+        let penalty = |g: &Tensor| square_penalty(g, &one);
+        let refused = Pass::default().penalised_backward(&smooth, &params, &one, penalty, &mut gradient);
         assert!(matches!(refused, Err(Error::Undefined { .. })));
     }
 

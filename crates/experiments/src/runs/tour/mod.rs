@@ -27,7 +27,7 @@ pub struct Tour;
 pub enum TourBudget {
     /// Two targets, a quarter of an hour on two cores.
     Quick,
-    /// Nine targets, a night.
+    /// Nine targets, an evening.
     #[default]
     Full,
 }
@@ -69,7 +69,19 @@ pub struct TourConfig {
 
 impl Default for TourConfig {
     fn default() -> Self {
-        let headline = ["mmd", "sinkhorn", "gan", "spline", "vae", "flow_matching", "diffusion", "annealed"];
+        // One or more of every section of the paper, and what came after it.
+        let headline = [
+            "mmd",
+            "sinkhorn",
+            "transport",
+            "gan",
+            "spline",
+            "vae",
+            "flow_matching",
+            "diffusion",
+            "annealed",
+            "drift",
+        ];
         TourConfig {
             budget: TourBudget::Full,
             methods: Vec::new(),
@@ -119,7 +131,7 @@ impl TourConfig {
         } else {
             self.targets.clone()
         };
-        let seconds = self.seconds.unwrap_or(if quick { 8.0 } else { 90.0 });
+        let seconds = self.seconds.unwrap_or(if quick { 8.0 } else { 20.0 });
         if !(seconds.is_finite() && seconds >= 0.0) {
             return Err(spec::Error::value("seconds", seconds, "finite and not negative").into());
         }

@@ -6,7 +6,7 @@ use crate::method::{Method, Moment, Setup};
 use crate::methods::statistics::adversary::{
     Adversaries, Critic, Duel, Rule, input_gradient, mean_square_norm,
 };
-use crate::nets::{Activation, MlpConfig, Pass};
+use crate::nets::{Activation, MlpConfig, Pass, square_penalty};
 use crate::optim::OptimConfig;
 use crate::source::Source;
 use crate::tensor::scalar;
@@ -184,7 +184,8 @@ fn by_hand(config: &GanConfig, s: &mut Adversaries, target: &dyn Source, at: &Mo
             0.0
         } else {
             let gammas = Tensor::f_cat(&gammas, 0)?;
-            s.passes.critic.penalised_backward(&s.critic.net, &s.critic.params, &slopes, &gammas, gradient)?
+            let penalty = |g: &Tensor| square_penalty(g, &gammas);
+            s.passes.critic.penalised_backward(&s.critic.net, &s.critic.params, &slopes, penalty, gradient)?
         };
         if !(loss + penalty).is_finite() {
             return Ok(f64::NAN);
