@@ -55,7 +55,8 @@ pub struct CnfConfig {
     /// loss falls, and a finer solver finds another law.
     pub train_solver: SolverConfig,
     /// Weight of the kinetic energy d⁻¹ ∫ E‖v‖² dt, which keeps trajectories straight, so that few steps follow them
-    /// (arXiv 2002.02798). Like `jacobian` it needs a perceptron, a fixed number of steps in training, and the whole graph.
+    /// (arXiv 2002.02798). Like `jacobian` it needs a perceptron, a fixed number of steps in training, and the whole graph, and is to
+    /// be 0 elsewhere.
     pub kinetic: f64,
     /// Weight of the mean square of derivatives d⁻¹ ∫ E‖Dv‖² dt, which keeps trajectories side by side alike.
     pub jacobian: f64,
@@ -81,8 +82,9 @@ impl Default for CnfConfig {
             batch: 256,
             divergence: TraceConfig::Exact {},
             train_solver: solver(8),
-            kinetic: 0.0,
-            jacobian: 0.0,
+            // The published weights; without them velocities bend where eight steps cannot follow.
+            kinetic: 0.01,
+            jacobian: 0.01,
             backprop: Backprop::default(),
             solver: solver(20),
             standardise: true,

@@ -1,14 +1,14 @@
 //! MMD GANs: the kernel looks through features that a critic learns.
 
 use crate::bridge::bridged_pair;
-use crate::error::{Result, check_count, check_range};
+use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, MapConfig};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::statistics::adversary::{Adversaries, Duel, input_gradient, mean_square_norm};
 use crate::nets::{Activation, MlpConfig};
 use crate::optim::OptimConfig;
 use crate::source::Source;
-use divergences::kernel::RationalQuadratic;
+use divergences::kernel::{Mixture, RationalQuadratic};
 use divergences::{Mmd, Statistic};
 use measures::rand::RngExt;
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ use tch::Tensor;
 
 /// A map against a critic h with values in ℝᵏ: the critic maximises MMD²(h(x), h(y)), less a penalty γ E‖∇h‖² that keeps
 /// it smooth, and the map minimises it. Li et al. 2017, arXiv 1705.08584; Bińkowski et al. 2018, arXiv 1801.01401, from
-/// which the rational quadratic kernel; the penalty bounds the gradient as in Arbel et al. 2018, arXiv 1805.11565. The
+/// which the sum of rational quadratic kernels; the penalty bounds the gradient as in Arbel et al. 2018, arXiv 1805.11565. The
 /// reported loss is the MMD² the map sees.
 pub struct MmdGan;
 
@@ -39,8 +39,8 @@ pub struct MmdGanConfig {
     pub batch: usize,
     /// The critic's rounds before each step of the map.
     pub critic_steps: usize,
-    /// The shape of the kernel (1 + ‖u − v‖²/2a)^{−a} of the features, whose length scale is one.
-    pub shape: f64,
+    /// The shapes a of the kernel Σ (1 + ‖u − v‖²/2a)^{−a} of the features, whose length scale is one: small ones reach far.
+    pub shapes: Vec<f64>,
     /// γ of the penalty on the features' gradients.
     pub penalty: f64,
 }
@@ -60,7 +60,7 @@ impl Default for MmdGanConfig {
             optim,
             batch: 256,
             critic_steps: 1,
-            shape: 1.0,
+            shapes: vec![0.2, 0.5, 1.0, 2.0, 5.0],
             penalty: 0.02,
         }
     }
@@ -78,8 +78,13 @@ impl MmdGanConfig {
         }
     }
 
-    fn mmd(&self) -> Result<Mmd<RationalQuadratic>> {
-        Ok(Mmd::new(RationalQuadratic::new(self.shape, 1.0)?, Statistic::Unbiased))
+    fn mmd(&self) -> Result<Mmd<Mixture<RationalQuadratic>>> {
+        if self.shapes.is_empty() {
+            return Err(Error::setting("shapes", "[]", "at least one positive number"));
+        }
+        let kernel = |a: &f64| Ok((1.0, RationalQuadratic::new(*a, 1.0)?));
+        let kernels = self.shapes.iter().map(kernel).collect::<Result<Vec<_>>>()?;
+        Ok(Mmd::new(Mixture::new(kernels)?, Statistic::Unbiased))
     }
 }
 
