@@ -155,11 +155,11 @@ impl Default for DistillConfig {
     fn default() -> Self {
         DistillConfig {
             teacher: None,
-            first: 0.4,
+            first: 0.7,
             mode: DistillMode::default(),
             net: FieldConfig::default(),
             optim: OptimConfig { schedule: Schedule::Cosine { floor: 0.01 }, ..OptimConfig::default() },
-            batch: 512,
+            batch: 1024,
             path: PathConfig::Linear {},
             prediction: Prediction::Velocity,
             cut: 0.0,

@@ -56,7 +56,7 @@ impl Default for RectifiedConfig {
             optim: OptimConfig { schedule: Schedule::Cosine { floor: 0.01 }, ..OptimConfig::default() },
             batch: 512,
             rounds: 1,
-            first: 0.5,
+            first: 0.6,
             pairs: 50_000,
             pair_solver: SolverConfig { steps: Some(25), ..SolverConfig::default() },
             standardise: true,

@@ -216,6 +216,11 @@ pub(super) fn input_gradient(f: impl Fn(&Tensor) -> Tensor, x: &Tensor) -> Resul
     Ok((value, gradient.into_iter().next().unwrap_or_else(|| unreachable!("one input, one gradient"))))
 }
 
+/// ‖g‖ of every row, n×1. The norm has no derivative at 0; a tiny constant under the root gives it one.
+pub(super) fn norms(g: &Tensor) -> Tensor {
+    (g.square().sum_dim_intlist(1, true, g.kind()) + 1e-12).sqrt()
+}
+
 /// The mean over rows of the squared norm.
 pub(super) fn mean_square_norm(g: &Tensor) -> Tensor {
     g.square().sum(g.kind()) / g.size()[0].max(1) as f64

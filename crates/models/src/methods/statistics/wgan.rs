@@ -3,7 +3,7 @@
 use crate::error::{Result, check_range};
 use crate::generators::{Generator, MapConfig};
 use crate::method::{Method, Moment, Setup};
-use crate::methods::statistics::adversary::{Adversaries, Critic, Duel, Rule, input_gradient, round};
+use crate::methods::statistics::adversary::{Adversaries, Critic, Duel, Rule, input_gradient, norms, round};
 use crate::nets::{Activation, MlpConfig, Pass};
 use crate::optim::OptimConfig;
 use crate::source::Source;
@@ -272,11 +272,6 @@ fn between(y: &Tensor, x: &Tensor, rng: &mut dyn Rng) -> Result<Tensor> {
     let parts =
         Tensor::f_from_slice(&parts)?.f_to_kind(y.kind())?.f_to_device(y.device())?.f_view([-1, 1])?;
     Ok(x + (y - x) * parts)
-}
-
-/// ‖g‖ of every row, n×1. The norm has no derivative at 0; a tiny constant under the root gives it one.
-fn norms(g: &Tensor) -> Tensor {
-    (g.square().sum_dim_intlist(1, true, g.kind()) + 1e-12).sqrt()
 }
 
 /// E(‖∇D(x̂)‖ − 1)² at points x̂ between y and x.
