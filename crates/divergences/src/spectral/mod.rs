@@ -2,6 +2,7 @@
 
 mod grid;
 mod grids;
+mod nufft;
 mod spectrum;
 mod sweep;
 
@@ -16,6 +17,7 @@ use crate::statistic::Statistic;
 use crate::transport::bounding_box;
 use grids::SpectralGrids;
 use measures::{Empirical, Error, Family, Functional, Measure, Points, Result, Variation, check_dim};
+use nufft::Plan;
 
 /// MMD² of a kernel that decays fast in space and frequency, by the trapezoidal rule in eq. (3).
 ///
@@ -79,6 +81,9 @@ pub struct SpectralValue {
 /// The error of the kernel, in units of k(0).
 const TOLERANCE: f64 = 1e-15;
 
+/// The part of the tolerance that windows may add; below one, because it is relative to the peak of the periodic kernel.
+const WINDOW: f64 = 0.9;
+
 /// The error of a sine or cosine of the recurrence.
 const TABLE_ERROR: f64 = 1e-14;
 
@@ -123,16 +128,15 @@ impl<K: Spectral> SpectralMmd<K> {
     /// As [`Divergence::value`].
     pub fn estimate(&self, mu: &Empirical, nu: &Empirical) -> Result<SpectralValue> {
         check_dim("second measure", mu.dim(), nu.dim())?;
-        let n = (mu.len() + nu.len()) as f64;
         let Some(d2) = self.grids(mu, nu, Wanted::Value) else {
             let zero = vec![0.0; mu.dim()];
             let peak = self.direct.kernel().value(&zero, &zero);
+            let n = (mu.len() + nu.len()) as f64;
             let bound = 4.0 * peak * n * f64::EPSILON;
             return Ok(SpectralValue { value: self.direct.value(mu, nu)?, bound, functions: 0 });
         };
         let grids = d2.family();
-        let sums = (n / 512.0 + 80.0) * f64::EPSILON;
-        let bracket = TABLE_ERROR * mu.dim() as f64 + sums;
+        let bracket = TABLE_ERROR * mu.dim() as f64 + grids.rounding();
         Ok(SpectralValue {
             value: d2.value(mu, nu)?,
             bound: 4.0 * grids.kernel_error() + 8.0 * bracket * grids.peak(),
@@ -147,22 +151,29 @@ impl<K: Spectral> SpectralMmd<K> {
             return None;
         }
         let (lower, upper) = bounding_box(mu.points(), nu.points());
-        let grids = SpectralGrids::new(self.direct.kernel().grids(&lower, &upper, self.tolerance)?);
-        let cheaper = || {
-            let (n, m, d) = (mu.len() as f64, nu.len() as f64, dim as f64);
-            let functions = grids.tau().len() as f64;
-            let rows = grids.parts().iter().flat_map(|grid| &grid.highest).sum::<usize>() as f64;
-            let pair = PAIR * grids.parts().len() as f64;
-            let brackets = (n + m) * (functions + 10.0 * rows);
-            let (by_grid, by_pairs) = match wanted {
-                Wanted::Value => (brackets, (0.5 * n * n + n * m + 0.5 * m * m) * (d + pair)),
-                Wanted::Gradient => {
-                    (brackets + 2.0 * n * functions, (n * n + n * m + 0.5 * m * m) * (2.0 * d + pair))
-                }
-            };
-            by_grid <= by_pairs
+        let grids = self.direct.kernel().grids(&lower, &upper, self.tolerance)?;
+        let (n, m, d) = (mu.len() as f64, nu.len() as f64, dim as f64);
+        let interpolated = if wanted == Wanted::Gradient { n } else { 0.0 };
+        let ways = grids.iter().map(|grid| {
+            let functions = grid.len() as f64;
+            let rows = grid.highest.iter().sum::<usize>() as f64;
+            let swept = (n + m) * (functions + 10.0 * rows) + 2.0 * interpolated * functions;
+            match Plan::cheapest(grid, WINDOW * self.tolerance, (n + m, interpolated)) {
+                Some((plan, cost)) if cost < swept => (Some(plan), cost),
+                _ => (None, swept),
+            }
+        });
+        let (plans, costs): (Vec<_>, Vec<_>) = ways.unzip();
+        let pair = PAIR * grids.len() as f64;
+        let by_pairs = match wanted {
+            Wanted::Value => (0.5 * n * n + n * m + 0.5 * m * m) * (d + pair),
+            Wanted::Gradient => (n * n + n * m + 0.5 * m * m) * (2.0 * d + pair),
         };
-        (self.approach == Approach::Grid || cheaper()).then(|| MeanIpm::new(grids, self.direct.statistic()))
+        let take = self.approach == Approach::Grid || costs.iter().sum::<f64>() <= by_pairs;
+        take.then(|| {
+            let grids = SpectralGrids::new(grids, &plans, mu.len().max(nu.len()));
+            MeanIpm::new(grids, self.direct.statistic())
+        })
     }
 }
 
