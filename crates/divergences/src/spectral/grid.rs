@@ -126,42 +126,42 @@ fn expanded(spectrum: &[f64], highest: &[usize]) -> (Vec<f64>, Vec<Vec<f64>>) {
     (tau, marginals)
 }
 
-/// Periods and highest frequencies, both enlarged in small steps until the bounds are met.
+/// Periods and highest frequencies, both the smallest of a geometric sequence that meet the bounds.
 fn size(
     kernel: &(impl Spectral + ?Sized),
     extents: &[f64],
     tolerance: f64,
 ) -> Option<(Vec<f64>, Vec<usize>)> {
-    const STEP: f64 = 1.02;
-    const LONGEST: f64 = 100.0;
     let zero = vec![0.0; extents.len()];
     let (shortest, longest) = kernel.lengths();
     let allowed = 0.5 * tolerance * kernel.value(&zero, &zero);
-    let mut reach = 1.0;
-    let periods = loop {
-        let periods: Vec<f64> = extents.iter().map(|l| l + reach * longest).collect();
-        if kernel.aliases(extents, &periods) <= allowed {
-            break periods;
+    let periods = |reach: f64| extents.iter().map(|l| l + reach * longest).collect::<Vec<f64>>();
+    let periods = periods(smallest_reach(|reach| kernel.aliases(extents, &periods(reach)) <= allowed)?);
+    let exact = |reach: f64| periods.iter().map(move |p| (reach * p / (TAU * shortest)).ceil());
+    let highest = |reach: f64| exact(reach).map(|k| k as usize).collect::<Vec<usize>>();
+    let reach = smallest_reach(|reach| {
+        let functions: f64 = exact(reach).map(|k| 2.0 * k + 1.0).product();
+        // those that are too many end the search, as do periods that are not finite
+        functions.is_nan() || functions > MOST as f64 || kernel.tail(&periods, &highest(reach)) <= allowed
+    })?;
+    let functions: f64 = exact(reach).map(|k| 2.0 * k + 1.0).product();
+    (functions <= MOST as f64).then(|| (periods.clone(), highest(reach)))
+}
+
+/// The smallest of 1, 1.02, 1.02², … up to 100 that is enough, by bisection; none where 100 is not.
+fn smallest_reach(enough: impl Fn(f64) -> bool) -> Option<f64> {
+    const STEP: f64 = 1.02;
+    const MOST_STEPS: i32 = 232;
+    let (mut from, mut to) = (0, MOST_STEPS + 1);
+    while from < to {
+        let middle = i32::midpoint(from, to);
+        if enough(STEP.powi(middle)) {
+            to = middle;
+        } else {
+            from = middle + 1;
         }
-        reach *= STEP;
-        if reach > LONGEST {
-            return None;
-        }
-    };
-    let mut reach = 1.0;
-    loop {
-        let exact = periods.iter().map(|p| (reach * p / (TAU * shortest)).ceil());
-        let functions: f64 = exact.clone().map(|k| 2.0 * k + 1.0).product();
-        // Not finite either, where a period is not.
-        if functions.is_nan() || functions > MOST as f64 || reach > LONGEST {
-            return None;
-        }
-        let highest: Vec<usize> = exact.map(|k| k as usize).collect();
-        if kernel.tail(&periods, &highest) <= allowed {
-            return Some((periods, highest));
-        }
-        reach *= STEP;
     }
+    (from <= MOST_STEPS).then(|| STEP.powi(from))
 }
 
 impl Family for SpectralGrid {

@@ -77,7 +77,7 @@ impl Family for SpectralGrids {
         check_dim("measure", self.dim(), measures::Measure::dim(mu))?;
         for (grid, transform) in self.grids.iter().zip(&self.transforms) {
             match transform {
-                Some(transform) => out.extend(transform.brackets(mu)),
+                Some(transform) => out.extend(transform.brackets(mu.points(), mu.weights())),
                 None => out.extend(grid.brackets(mu)?),
             }
         }

@@ -64,17 +64,18 @@ impl Axis {
         let (mut cos, mut sin) = (Table::new(highest + 1, reach + 1), Table::new(highest, reach));
         for k in 0..=highest {
             let factor = undo(k, nodes, order);
+            // k < N, so that one step back is enough
+            let next = |at: usize| if at + k < nodes { at + k } else { at + k - nodes };
             let mut at = 0;
-            for l in 0..=reach {
-                let root = roots[at];
-                cos.row(k)[l] = factor * root.1;
-                if k > 0 && l > 0 {
-                    sin.row(k - 1)[reach - l] = factor * root.0;
-                }
-                // k < N, so that one step back is enough
-                at += k;
-                if at >= nodes {
-                    at -= nodes;
+            for out in &mut cos.row(k)[..=reach] {
+                *out = factor * roots[at].1;
+                at = next(at);
+            }
+            if k > 0 {
+                let mut at = k;
+                for out in sin.row(k - 1)[..reach].iter_mut().rev() {
+                    *out = factor * roots[at].0;
+                    at = next(at);
                 }
             }
         }
@@ -104,7 +105,7 @@ impl Axis {
 /// From the fine grid, which is overwritten, to the sums over its nodes with all functions, in the order of the family.
 pub(super) struct Forward<'a> {
     pub(super) axes: &'a [Axis],
-    pub(super) grid: Vec<Group>,
+    pub(super) grid: &'a mut [Group],
 }
 
 impl LaneOp for Forward<'_> {
@@ -113,13 +114,14 @@ impl LaneOp for Forward<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, lanes: L) -> Vec<f64> {
         let (last, others) = (&self.axes[self.axes.len() - 1], &self.axes[..self.axes.len() - 1]);
-        let (mut grid, mut front) = (self.grid, 1);
+        let (first, mut later, mut front) = (self.grid, Vec::new(), 1);
         for (j, axis) in others.iter().enumerate() {
             let mut back = last.groups();
             for next in &others[j + 1..] {
                 back *= next.width();
             }
             let (m, k) = (axis.reach, axis.highest);
+            let grid = if j == 0 { &mut *first } else { &mut later[..] };
             let mut out = vec![[0.0; WIDTH]; front * axis.functions() * back];
             for f in 0..front {
                 let nodes = &mut grid[f * axis.width() * back..(f + 1) * axis.width() * back];
@@ -142,10 +144,11 @@ impl LaneOp for Forward<'_> {
                     add_product(lanes, sin, odd, (k, m, back), &mut out[2 * back..], 2 * back);
                 }
             }
-            grid = out;
+            later = out;
             front *= axis.functions();
         }
         let (m, k, groups) = (last.reach, last.highest, last.groups());
+        let grid = if others.is_empty() { first } else { &mut later[..] };
         let rows = grid.as_flattened_mut();
         for row in rows.chunks_exact_mut(groups * WIDTH) {
             for l in 1..=m {

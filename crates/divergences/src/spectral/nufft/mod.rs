@@ -29,24 +29,28 @@ use super::SpectralGrid;
 use crate::packed::{Packed, ROWS, pack_weights, pullback_blocks};
 use dft::{Adjoint, Axis, Forward};
 use measures::lanes::{WIDTH, dispatch};
-use measures::{Empirical, Points, Pullback, parallel};
+use measures::{Points, Pullback, parallel};
 use spread::{Interpolate, Spread};
+use std::ops::Range;
 use window::Window;
 
 /// Points a block of brackets at least, and blocks at most: each holds a fine grid of its own.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 4096;
 const BLOCKS: usize = 16;
 
 /// More nodes than these leave the cache.
 const MOST_NODES: usize = 1 << 20;
 
-/// Costs in the unit of the sweep, a multiplication and addition for a point and a function: a point beside its cells, a
-/// group of eight cells of its window when weights are spread and when sums are interpolated, and what a node of the fine
-/// grid costs beside the matrix products. Measured.
-const POINT: f64 = 150.0;
-const SPREAD: f64 = 12.0;
-const INTERPOLATE: f64 = 14.0;
-const NODE: f64 = 10.0;
+/// Costs in the unit of the sweep, a multiplication and addition for a point and a function: for each vector of the window
+/// a point's places and windows; for each group of eight cells what is spread and what is interpolated; a multiplication of
+/// the matrix products, a node of the fine grid, and an entry of the tables. Measured.
+const SPREAD_POINT: f64 = 140.0;
+const SPREAD_GROUP: f64 = 5.0;
+const INTERPOLATED_POINT: f64 = 260.0;
+const INTERPOLATED_GROUP: f64 = 2.5;
+const PRODUCT: f64 = 0.35;
+const NODE: f64 = 2.0;
+const ENTRY: f64 = 14.0;
 
 /// The sizes of a transform, with what they cost and give.
 #[derive(Debug, Clone)]
@@ -63,8 +67,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The plan that is cheapest for `spread` points of brackets, by `calls` of them, and as many points of one pull-back
-    /// as `interpolated`, none where no window gives the kernel within `tolerance`·κ(0).
+    /// The cheapest plan, with its cost, for the brackets of two measures with `spread` points together and a pull-back at
+    /// `interpolated` points; none where no window gives the kernel within `tolerance`·κ(0).
     pub(super) fn cheapest(
         grid: &SpectralGrid,
         tolerance: f64,
@@ -89,8 +93,8 @@ impl Plan {
         let (mut nodes, mut excess, mut amplification) = (Vec::new(), 0.0, 1.0);
         for marginal in &grid.marginals {
             let eta = |n: usize| {
-                let one =
-                    |(k, p): (usize, &f64)| p * (2.0 * dim * window::error(k, n, order).ln_1p()).exp_m1();
+                let power = 2 * grid.highest.len();
+                let one = |(k, p): (usize, &f64)| p * excess_of_power(window::error(k, n, order), power);
                 marginal.iter().enumerate().skip(1).map(one).sum::<f64>() / grid.peak
             };
             let fewest = 2 * marginal.len();
@@ -138,27 +142,35 @@ impl Plan {
     fn cost(&self, spread: f64, interpolated: f64) -> f64 {
         let (v, dim) = (self.vectors as f64, self.nodes.len());
         let groups = (v * WIDTH as f64).powi(dim as i32 - 1) * v;
-        let point = POINT * v * v;
-        let mut transform = NODE * self.cells();
-        let mut front = 1.0;
+        let (mut products, mut entries, mut front) = (0.0, 0.0, 1.0);
         for j in 0..dim {
             let back: f64 = (j + 1..dim).map(|i| self.width(i)).product();
             let functions = (2 * self.highest[j] + 1) as f64;
-            transform += 0.5 * front * self.width(j) * functions * back;
+            products += 0.5 * front * self.width(j) * functions * back;
+            entries += 0.5 * functions * self.width(j);
             front *= functions;
         }
         let calls = if interpolated > 0.0 { 3.0 } else { 2.0 };
-        spread * (point + SPREAD * groups) + interpolated * (point + INTERPOLATE * groups) + calls * transform
+        spread * (SPREAD_POINT * v + SPREAD_GROUP * groups)
+            + interpolated * (INTERPOLATED_POINT * v + INTERPOLATED_GROUP * groups)
+            + calls * (PRODUCT * products + NODE * self.cells())
+            + ENTRY * entries
     }
 
-    /// An allowance for the rounding of a bracket: a cell adds up the points of a block one after the other, and errors of
-    /// that are half as large as the last sum in the mean; then come the nodes of every axis.
+    /// An allowance for the rounding of a bracket: a cell adds up the n points of a block one after the other, partial sums
+    /// are half of the last one in the mean and rounding errors half of what they may be, n/8 units in the last place even
+    /// where all points are the same; then come the nodes of every axis.
     pub(super) fn rounding(&self, n: usize) -> f64 {
         let block = block(n);
-        let cells: f64 = (0..self.nodes.len()).map(|j| 0.5 * self.width(j)).sum();
-        let additions = 0.25 * block.min(n) as f64 + (n / block) as f64 + 0.5 * cells + 20.0;
+        let nodes: f64 = (0..self.nodes.len()).map(|j| 0.25 * self.width(j)).sum();
+        let additions = 0.125 * block.min(n) as f64 + (n / block) as f64 + nodes + 20.0;
         self.amplification * additions * f64::EPSILON
     }
+}
+
+/// (1 + e)ᵐ − 1 without cancellation.
+fn excess_of_power(e: f64, m: usize) -> f64 {
+    (0..m).fold(0.0, |excess, _| excess + e + excess * e)
 }
 
 fn block(n: usize) -> usize {
@@ -213,18 +225,27 @@ impl Transform {
         self.axes[j].nodes as f64 * self.units[j]
     }
 
-    /// Σᵢ wᵢ f(xᵢ) for all functions of the grid, in its order.
-    pub(super) fn brackets(&self, mu: &Empirical) -> Vec<f64> {
-        let grid = parallel::accumulate_blocks(mu.len(), block(mu.len()), self.cells(), |rows, grid| {
-            let points = &Packed::rows(mu.points(), rows.clone());
-            let weights = &pack_weights(&mu.weights()[rows]);
+    /// Σᵢ wᵢ f(xᵢ) for all functions of the grid, in its order; weights may have any sign.
+    pub(super) fn brackets(&self, x: &Points, weights: &[f64]) -> Vec<f64> {
+        let spread = |rows: Range<usize>, grid: &mut [f64]| {
+            let points = &Packed::rows(x, rows.clone());
+            let weights = &pack_weights(&weights[rows]);
             match self.vectors {
                 1 => dispatch(Spread::<1> { transform: self, points, weights, grid }),
                 _ => dispatch(Spread::<2> { transform: self, points, weights, grid }),
             }
-        });
-        let (groups, _) = grid.as_chunks::<WIDTH>();
-        dispatch(Forward { axes: &self.axes, grid: groups.to_vec() })
+        };
+        let block = block(x.len());
+        let mut grid = if x.len() > block {
+            parallel::accumulate_blocks(x.len(), block, self.cells(), spread)
+        } else {
+            // without a second fine grid for the sum of one: fresh pages cost more than the spreading of few points
+            let mut grid = vec![0.0; self.cells()];
+            spread(0..x.len(), &mut grid);
+            grid
+        };
+        let (groups, _) = grid.as_chunks_mut::<WIDTH>();
+        dispatch(Forward { axes: &self.axes, grid: groups })
     }
 
     /// h = Σ c f and its gradient.
@@ -238,5 +259,160 @@ impl Transform {
                 _ => dispatch(Interpolate::<2> { transform: self, points, grid, values, gradients }),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::Gaussian;
+    use measures::{Family, Seed};
+    use rand::RngExt;
+    use std::f64::consts::TAU;
+
+    /// A box, and points in it: two opposite corners, and the rest inside.
+    fn cloud(n: usize, dim: usize) -> (Vec<f64>, Vec<f64>, Points) {
+        let (lower, upper): (Vec<f64>, Vec<f64>) =
+            (0..dim).map(|j| (j as f64 - 1.3, 0.4 + 1.5 * j as f64)).unzip();
+        let mut rng = Seed::new(7).rng();
+        let mut x = Points::zeros(n, dim);
+        for i in 0..n {
+            for j in 0..dim {
+                let u = if i < 2 { i as f64 } else { rng.random::<f64>() };
+                x.row_mut(i)[j] = (1.0 - u) * lower[j] + u * upper[j];
+            }
+        }
+        (lower, upper, x)
+    }
+
+    /// For every function of the family the frequencies of its coordinates.
+    fn frequencies(grid: &SpectralGrid) -> Vec<Vec<usize>> {
+        let mut out = vec![vec![]];
+        for highest in &grid.highest {
+            let all = |front: &Vec<usize>| {
+                let front = front.clone();
+                (0..=2 * highest).map(move |i| [&front[..], &[i.div_ceil(2)]].concat())
+            };
+            out = out.iter().flat_map(all).collect();
+        }
+        out
+    }
+
+    /// Bounds of the errors of a function and of its derivatives.
+    fn errors(grid: &SpectralGrid, plan: &Plan, k: &[usize]) -> (f64, Vec<f64>) {
+        let order = plan.vectors * WIDTH;
+        let all = |of: &dyn Fn(usize) -> f64| (0..k.len()).map(of).product::<f64>();
+        let value = |j: usize| 1.0 + window::error(k[j], plan.nodes[j], order);
+        let slope = |j: usize| {
+            let unit = TAU * k[j] as f64 / grid.periods[j];
+            let one = |i: usize| {
+                if i == j { 1.0 + 1.02 * window::error(k[i], plan.nodes[i], order - 1) } else { value(i) }
+            };
+            unit * (all(&one) - 1.0)
+        };
+        (all(&value) - 1.0, (0..k.len()).map(slope).collect())
+    }
+
+    #[test]
+    fn brackets_and_pullbacks_are_those_of_the_sweep_within_the_bound() {
+        for (dim, h) in [(1, 0.05), (2, 0.3), (3, 0.9)] {
+            for (tolerance, vectors) in [(1e-4, 1), (1e-8, 1), (1e-8, 2), (1e-14, 2)] {
+                for n in [1, 150] {
+                    let (lower, upper, x) = cloud(n, dim);
+                    let grid =
+                        SpectralGrid::new(&Gaussian::new(h).unwrap(), &lower, &upper, tolerance).unwrap();
+                    let plan = Plan::new(&grid, tolerance, vectors).unwrap();
+                    let transform = Transform::new(&grid, &plan);
+                    let mut rng = Seed::new(3).rng();
+                    let mut signed =
+                        |n: usize| (0..n).map(|_| rng.random::<f64>() - 0.5).collect::<Vec<f64>>();
+                    let weights = signed(n);
+                    let mass: f64 = weights.iter().map(|w| w.abs()).sum();
+                    let table = grid.values(&x).unwrap();
+                    let (found, frequencies) = (transform.brackets(&x, &weights), frequencies(&grid));
+                    let mut worst = 0.0f64;
+                    for (f, k) in frequencies.iter().enumerate() {
+                        let exact: f64 = weights
+                            .iter()
+                            .zip(table.iter().skip(f).step_by(grid.len()))
+                            .map(|(w, f)| w * f)
+                            .sum();
+                        let bound = mass * errors(&grid, &plan, k).0;
+                        let undone: f64 = k
+                            .iter()
+                            .zip(&plan.nodes)
+                            .map(|(k, n)| window::undo(*k, *n, vectors * WIDTH))
+                            .product();
+                        let error = (found[f] - exact).abs();
+                        assert!(
+                            error <= bound + 1e-12 * mass * undone,
+                            "{dim}, {k:?}: {error} above {bound}"
+                        );
+                        worst = worst.max(grid.tau()[f] / grid.peak * error / mass);
+                    }
+                    assert!(worst < tolerance + 1e-13, "{worst} in the measure of the kernel");
+                    let c: Vec<f64> = signed(grid.len()).iter().zip(grid.tau()).map(|(s, t)| s * t).collect();
+                    let (found, exact) = (transform.pullback(&x, &c), grid.pullback(&x, &c).unwrap());
+                    let (mut value, mut slopes) = (1e-12 * grid.peak, vec![1e-11 * grid.peak / h; dim]);
+                    for (c, k) in c.iter().zip(&frequencies) {
+                        let errors = errors(&grid, &plan, k);
+                        value += c.abs() * errors.0;
+                        slopes.iter_mut().zip(&errors.1).for_each(|(s, e)| *s += c.abs() * e);
+                    }
+                    for i in 0..n {
+                        assert!((found.values[i] - exact.values[i]).abs() <= value, "{dim}: value");
+                        for j in 0..dim {
+                            let error = (found.gradients.row(i)[j] - exact.gradients.row(i)[j]).abs();
+                            assert!(error <= slopes[j], "{dim}: slope {error} above {}", slopes[j]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_kernel_is_within_the_plan() {
+        let (lower, upper, x) = cloud(40, 2);
+        let kernel = Gaussian::new(0.4).unwrap();
+        let grid = SpectralGrid::new(&kernel, &lower, &upper, 1e-6).unwrap();
+        let plan = Plan::new(&grid, 1e-6, 1).unwrap();
+        assert!(plan.error <= 1.001e-6 && plan.error > 1e-7, "{}", plan.error);
+        let transform = Transform::new(&grid, &plan);
+        let mut worst = 0.0f64;
+        for i in 0..x.len() {
+            let one = transform.brackets(&x.select(&[i]), &[1.0]);
+            let c: Vec<f64> = one.iter().zip(grid.tau()).map(|(a, t)| a * t).collect();
+            let exact = grid.brackets(&measures::Empirical::dirac(x.row(i)).unwrap()).unwrap();
+            let exact: Vec<f64> = exact.iter().zip(grid.tau()).map(|(a, t)| a * t).collect();
+            let (found, exact) = (transform.pullback(&x, &c), grid.pullback(&x, &exact).unwrap());
+            for (a, b) in found.values.iter().zip(&exact.values) {
+                worst = worst.max((a - b).abs());
+            }
+        }
+        assert!(worst <= plan.error && worst > 0.02 * plan.error, "{worst}, {}", plan.error);
+    }
+
+    #[test]
+    fn points_come_back_after_a_period() {
+        let (lower, upper, _) = cloud(1, 2);
+        let grid = SpectralGrid::new(&Gaussian::new(0.4).unwrap(), &lower, &upper, 1e-8).unwrap();
+        for vectors in [1, 2] {
+            let transform = Transform::new(&grid, &Plan::new(&grid, 1e-8, vectors).unwrap());
+            // half a period from the centre, either way, and a little beyond
+            for (x, shift) in
+                [([0.5, -0.5], [-1.0, 1.0]), ([0.5000001, 0.2], [1.0, -2.0]), ([-0.5, 0.5], [2.0, 0.0])]
+            {
+                let at = |turns: [f64; 2]| {
+                    let row: [f64; 2] = std::array::from_fn(|j| grid.centre[j] + turns[j] * grid.periods[j]);
+                    transform.brackets(&Points::from_rows(&[row]), &[1.0])
+                };
+                let (one, other) = (at(x), at([x[0] + shift[0], x[1] + shift[1]]));
+                assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-10));
+            }
+            let odd = Points::from_rows(&[[f64::NAN, f64::INFINITY], [1e300, -1e300]]);
+            assert!(transform.brackets(&odd, &[1.0, 0.0]).iter().all(|b| b.is_nan()));
+            assert!(transform.pullback(&odd, grid.tau()).values[0].is_nan());
+        }
     }
 }
