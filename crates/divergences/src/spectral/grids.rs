@@ -12,7 +12,7 @@ pub(super) struct SpectralGrids {
     /// How each is computed: by the transform, or by the sweep.
     transforms: Vec<Option<Transform>>,
     tau: Vec<f64>,
-    error: f64,
+    window_error: f64,
     rounding: f64,
 }
 
@@ -24,16 +24,20 @@ impl SpectralGrids {
             |(grid, plan): (&SpectralGrid, &Option<Plan>)| Some(Transform::new(grid, plan.as_ref()?));
         let transforms = grids.iter().zip(plans).map(transform).collect();
         let planned = plans.iter().flatten();
-        let error = grids.iter().map(SpectralGrid::kernel_error).sum::<f64>()
-            + planned.clone().map(|plan| plan.error).sum::<f64>();
+        let window_error = planned.clone().map(|plan| plan.error).sum();
         let swept = (n as f64 / 512.0 + 80.0) * f64::EPSILON;
         let rounding = planned.map(|plan| plan.rounding(n)).fold(swept, f64::max);
-        SpectralGrids { grids, transforms, tau, error, rounding }
+        SpectralGrids { grids, transforms, tau, window_error, rounding }
     }
 
-    /// A bound of the error of the sum, the windows' included.
+    /// A bound of the error of the sum, windows apart.
     pub(super) fn kernel_error(&self) -> f64 {
-        self.error
+        self.grids.iter().map(SpectralGrid::kernel_error).sum()
+    }
+
+    /// A bound of what the windows of the transforms add to it.
+    pub(super) fn window_error(&self) -> f64 {
+        self.window_error
     }
 
     /// An allowance for the rounding of the sums in a bracket.
@@ -73,13 +77,16 @@ impl Family for SpectralGrids {
     }
 
     fn brackets(&self, mu: &Empirical) -> Result<Vec<f64>> {
-        let mut out = Vec::with_capacity(self.tau.len());
         check_dim("measure", self.dim(), measures::Measure::dim(mu))?;
+        let mut out = vec![0.0; self.tau.len()];
+        let mut rest = &mut out[..];
         for (grid, transform) in self.grids.iter().zip(&self.transforms) {
+            let (out, others) = rest.split_at_mut(grid.len());
             match transform {
-                Some(transform) => out.extend(transform.brackets(mu.points(), mu.weights())),
-                None => out.extend(grid.brackets(mu)?),
+                Some(transform) => transform.brackets(mu.points(), mu.weights(), out),
+                None => out.copy_from_slice(&grid.brackets(mu)?),
             }
+            rest = others;
         }
         Ok(out)
     }

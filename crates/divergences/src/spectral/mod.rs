@@ -27,6 +27,11 @@ use nufft::Plan;
 /// Gaussian. In two dimensions some 1500 real functions give round-off for 10⁴ points spread over seven bandwidths, at a
 /// cost that is linear in the number of points where the direct sum over pairs is quadratic.
 ///
+/// The brackets of all functions and the pull-back are nonuniform Fourier transforms: few functions are summed one by one, in
+/// points × functions operations; many by spreading the points to a fine grid with a window and a discrete Fourier transform
+/// of it, in points + functions^{1+1/d}, with an error of the window that is bounded as the others are. For each grid the
+/// cheaper way is taken.
+///
 /// The grid grows like (diameter/bandwidth)ᵈ; a sum of kernels has a grid for each of its terms
 /// ([`Spectral::grids`]). Where it would cost more than the pairs (few points, small bandwidths, more
 /// than three dimensions) the direct sum is taken, as [`Approach`] says; values agree within [`SpectralValue::bound`]. Like
@@ -45,7 +50,8 @@ use nufft::Plan;
 /// ```
 ///
 /// Source: eq. (3); L. N. Trefethen and J. A. C. Weideman, *The exponentially convergent trapezoidal rule*, SIAM Review
-/// 56 (2014), doi:10.1137/130932132.
+/// 56 (2014), doi:10.1137/130932132; the transform D. Potts and G. Steidl, *Fast summation at nonequispaced knots by NFFTs*,
+/// SIAM J. Sci. Comput. 24 (2003), doi:10.1137/S1064827502400984.
 #[derive(Debug, Clone, Copy)]
 pub struct SpectralMmd<K> {
     direct: Mmd<K>,
@@ -72,7 +78,7 @@ pub struct SpectralValue {
     /// MMD², as [`Mmd`] defines it.
     pub value: f64,
     /// A bound of the error, known before the points were summed: four times that of the kernel (‖μ − ν‖ ≤ 2 in total
-    /// variation), and an allowance for rounding.
+    /// variation), as much of that of the windows of the transforms, and an allowance for rounding.
     pub bound: f64,
     /// The number of real functions of all grids; 0 where the direct sum was taken.
     pub functions: usize,
@@ -103,7 +109,8 @@ impl<K: Spectral> SpectralMmd<K> {
         SpectralMmd { direct: Mmd::new(kernel, statistic), tolerance: TOLERANCE, approach: Approach::Cheaper }
     }
 
-    /// With a smaller grid, that gives the kernel within `tolerance`·k(0) (default 1e-15).
+    /// With a smaller grid, that gives the kernel within `tolerance`·k(0) (default 1e-15); the windows of a transform may add
+    /// as much again.
     ///
     /// # Errors
     /// The tolerance is not between 1e-16 and 0.1.
@@ -137,9 +144,15 @@ impl<K: Spectral> SpectralMmd<K> {
         };
         let grids = d2.family();
         let bracket = TABLE_ERROR * mu.dim() as f64 + grids.rounding();
+        // the squares of the brackets of one measure, less the exact diagonal, are divided by 1 − Σ wᵢ²
+        let share = |mu: &Empirical| match self.direct.statistic() {
+            Statistic::Plugin => 1.0,
+            Statistic::Unbiased => 1.0 / (1.0 - mu.weights().iter().map(|w| w * w).sum::<f64>()),
+        };
+        let windows = (2.0 + share(mu) + share(nu)) * grids.window_error();
         Ok(SpectralValue {
             value: d2.value(mu, nu)?,
-            bound: 4.0 * grids.kernel_error() + 8.0 * bracket * grids.peak(),
+            bound: 4.0 * grids.kernel_error() + windows + 8.0 * bracket * grids.peak(),
             functions: grids.tau().len(),
         })
     }

@@ -1,6 +1,7 @@
 //! The discrete Fourier transform between a fine grid and the wanted frequencies, a coordinate after the other by matrix
 //! products; cosines see the even and sines the odd part of a row, which halves them.
 
+use super::scratch::{self, Scratch};
 use super::window::{Group, undo};
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH};
 use std::f64::consts::TAU;
@@ -10,7 +11,7 @@ const ROWS: usize = 4;
 const COLUMNS: usize = 2;
 
 /// One coordinate: 2K + 1 functions, and 2M + 1 nodes −M, …, M of which those beyond ±N/2 stand for nodes N away.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Axis {
     pub(super) highest: usize,
     /// N, even.
@@ -27,16 +28,16 @@ pub(super) struct Axis {
 }
 
 /// A matrix whose rows are filled up to whole groups.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 struct Table {
-    data: Vec<Group>,
+    data: Scratch,
     groups: usize,
 }
 
 impl Table {
     fn new(rows: usize, columns: usize) -> Self {
         let groups = columns.div_ceil(WIDTH);
-        Table { data: vec![[0.0; WIDTH]; rows * groups], groups }
+        Table { data: scratch::zeroed(rows * groups), groups }
     }
 
     fn row(&mut self, r: usize) -> &mut [f64] {
@@ -79,7 +80,7 @@ impl Axis {
                 }
             }
         }
-        let (mut cos_columns, mut sin_columns) = (Table::default(), Table::default());
+        let (mut cos_columns, mut sin_columns) = (Table::new(0, 0), Table::new(0, 0));
         if last {
             cos_columns = cos.transposed(highest + 1, reach + 1);
             sin_columns = sin.transposed(highest, reach);
@@ -102,19 +103,20 @@ impl Axis {
     }
 }
 
-/// From the fine grid, which is overwritten, to the sums over its nodes with all functions, in the order of the family.
+/// From the fine grid, which is overwritten, to `out`: the sums over its nodes with all functions, in the order of the family.
 pub(super) struct Forward<'a> {
     pub(super) axes: &'a [Axis],
     pub(super) grid: &'a mut [Group],
+    pub(super) out: &'a mut [f64],
 }
 
 impl LaneOp for Forward<'_> {
-    type Output = Vec<f64>;
+    type Output = ();
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> Vec<f64> {
+    fn run<L: Lanes>(self, lanes: L) {
         let (last, others) = (&self.axes[self.axes.len() - 1], &self.axes[..self.axes.len() - 1]);
-        let (first, mut later, mut front) = (self.grid, Vec::new(), 1);
+        let (first, mut later, mut front) = (self.grid, scratch::zeroed(0), 1);
         for (j, axis) in others.iter().enumerate() {
             let mut back = last.groups();
             for next in &others[j + 1..] {
@@ -122,7 +124,7 @@ impl LaneOp for Forward<'_> {
             }
             let (m, k) = (axis.reach, axis.highest);
             let grid = if j == 0 { &mut *first } else { &mut later[..] };
-            let mut out = vec![[0.0; WIDTH]; front * axis.functions() * back];
+            let mut out = scratch::zeroed(front * axis.functions() * back);
             for f in 0..front {
                 let nodes = &mut grid[f * axis.width() * back..(f + 1) * axis.width() * back];
                 fold_rows(lanes, nodes, m, back);
@@ -157,19 +159,18 @@ impl LaneOp for Forward<'_> {
                 row[m - l] = above - below;
             }
         }
-        let mut cos = vec![[0.0; WIDTH]; front * last.cos_columns.groups];
+        let mut cos = scratch::zeroed(front * last.cos_columns.groups);
         let even = Left { numbers: &rows[m..], row: groups * WIDTH, depth: 1 };
         let right = Right { groups: &last.cos_columns.data, depth: last.cos_columns.groups };
         let columns = last.cos_columns.groups;
         add_product(lanes, even, right, (front, m + 1, columns), &mut cos, columns);
-        let mut sin = vec![[0.0; WIDTH]; front * last.sin_columns.groups];
+        let mut sin = scratch::zeroed(front * last.sin_columns.groups);
         let odd = Left { numbers: rows, ..even };
         let right = Right { groups: &last.sin_columns.data, depth: last.sin_columns.groups };
         let columns = last.sin_columns.groups;
         add_product(lanes, odd, right, (front, m, columns), &mut sin, columns);
         let (cos, sin) = (cos.as_flattened(), sin.as_flattened());
-        let mut out = vec![0.0; front * last.functions()];
-        for (f, out) in out.chunks_exact_mut(last.functions()).enumerate() {
+        for (f, out) in self.out.chunks_exact_mut(last.functions()).enumerate() {
             let cos = &cos[f * last.cos_columns.groups * WIDTH..][..k + 1];
             let sin = &sin[f * last.sin_columns.groups * WIDTH..][..k];
             out[0] = cos[0];
@@ -178,7 +179,6 @@ impl LaneOp for Forward<'_> {
                 out[1] = sin[k];
             }
         }
-        out
     }
 }
 
@@ -189,15 +189,15 @@ pub(super) struct Adjoint<'a> {
 }
 
 impl LaneOp for Adjoint<'_> {
-    type Output = Vec<Group>;
+    type Output = Scratch;
 
     #[inline(always)]
-    fn run<L: Lanes>(self, lanes: L) -> Vec<Group> {
+    fn run<L: Lanes>(self, lanes: L) -> Scratch {
         let (last, others) = (&self.axes[self.axes.len() - 1], &self.axes[..self.axes.len() - 1]);
         let (m, k, functions) = (last.reach, last.highest, last.functions());
         let mut front = self.coefficients.len() / functions;
-        let mut even = vec![[0.0; WIDTH]; front * last.cos.groups];
-        let mut odd = vec![[0.0; WIDTH]; front * last.sin.groups];
+        let mut even = scratch::zeroed(front * last.cos.groups);
+        let mut odd = scratch::zeroed(front * last.sin.groups);
         for (even, c) in even.chunks_exact_mut(last.cos.groups).zip(self.coefficients.chunks_exact(functions))
         {
             even.fill([c[0]; WIDTH]);
@@ -212,7 +212,7 @@ impl LaneOp for Adjoint<'_> {
             let columns = last.sin.groups;
             add_product(lanes, sin, right, (front, k, columns), &mut odd, columns);
         }
-        let mut grid = vec![[0.0; WIDTH]; front * last.groups()];
+        let mut grid = scratch::zeroed(front * last.groups());
         for (f, row) in grid.as_flattened_mut().chunks_exact_mut(last.groups() * WIDTH).enumerate() {
             let even = &even[f * last.cos.groups..(f + 1) * last.cos.groups].as_flattened()[..m + 1];
             let odd = &odd[f * last.sin.groups..(f + 1) * last.sin.groups].as_flattened()[..m];
@@ -228,7 +228,7 @@ impl LaneOp for Adjoint<'_> {
         for axis in others.iter().rev() {
             let (m, k) = (axis.reach, axis.highest);
             front /= axis.functions();
-            let mut out = vec![[0.0; WIDTH]; front * axis.width() * back];
+            let mut out = scratch::zeroed(front * axis.width() * back);
             for f in 0..front {
                 let from = &grid[f * axis.functions() * back..(f + 1) * axis.functions() * back];
                 let out = &mut out[f * axis.width() * back..(f + 1) * axis.width() * back];

@@ -7,14 +7,12 @@
 //!
 //! so that brackets are weights *spread* to a fine grid of N nodes a coordinate, a discrete Fourier transform of it and a
 //! division; the pull-back is the adjoint, whose gradient takes the derivative of the window and hence is the gradient of
-//! the value that is computed. A point costs pᵈ. The transform is done by matrix products, N·K a line: for the sizes that
-//! occur here (N of some hundreds at most) that is as fast as a fast Fourier transform and much simpler.
+//! the value that is computed. A point costs pᵈ, and the transform, by matrix products, N·K a line: N is some hundreds.
 //!
 //! φ is the central B-spline of order p, whose φ̂(ξ) = sinc(ξ)ᵖ gives an error of e^{2πikt/N} in closed form, about
 //! (k/(N − k))ᵖ ([`window::error`]). What counts is the error of the kernel Σ c_k e^{2πik(x−y)/P}, where frequencies weigh as
-//! much as the spectrum does: the highest, which the window gets worst, hardly count. On this measure B-splines need no more
-//! nodes than Kaiser–Bessel windows of the same support, which have smaller errors at the highest frequencies only, while
-//! they amplify rounding less, are polynomials on every piece and have p − 2 continuous derivatives.
+//! much as the spectrum does: the highest, which this window gets much worse than a Kaiser–Bessel window would, hardly count.
+//! It amplifies rounding little, is a polynomial on every piece and has p − 2 continuous derivatives.
 //!
 //! Source: G. Beylkin, *On the fast Fourier transform of functions with singularities*, Appl. Comput. Harmon. Anal. 2
 //! (1995), doi:10.1006/acha.1995.1026; for kernels D. Potts and G. Steidl, *Fast summation at nonequispaced knots by NFFTs*,
@@ -22,6 +20,7 @@
 //! al., *A smooth particle mesh Ewald method*, J. Chem. Phys. 103 (1995), doi:10.1063/1.470117.
 
 mod dft;
+mod scratch;
 mod spread;
 mod window;
 
@@ -32,7 +31,7 @@ use measures::lanes::{WIDTH, dispatch};
 use measures::{Points, Pullback, parallel};
 use spread::{Interpolate, Spread};
 use std::ops::Range;
-use window::Window;
+use window::{Group, Window};
 
 /// Points a block of brackets at least, and blocks at most: each holds a fine grid of its own.
 const BLOCK: usize = 4096;
@@ -178,7 +177,7 @@ fn block(n: usize) -> usize {
 }
 
 /// The tables of a plan.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Transform {
     axes: Vec<Axis>,
     vectors: usize,
@@ -225,8 +224,8 @@ impl Transform {
         self.axes[j].nodes as f64 * self.units[j]
     }
 
-    /// Σᵢ wᵢ f(xᵢ) for all functions of the grid, in its order; weights may have any sign.
-    pub(super) fn brackets(&self, x: &Points, weights: &[f64]) -> Vec<f64> {
+    /// Writes Σᵢ wᵢ f(xᵢ) for all functions of the grid, in its order; weights may have any sign.
+    pub(super) fn brackets(&self, x: &Points, weights: &[f64], out: &mut [f64]) {
         let spread = |rows: Range<usize>, grid: &mut [f64]| {
             let points = &Packed::rows(x, rows.clone());
             let weights = &pack_weights(&weights[rows]);
@@ -236,16 +235,19 @@ impl Transform {
             }
         };
         let block = block(x.len());
-        let mut grid = if x.len() > block {
-            parallel::accumulate_blocks(x.len(), block, self.cells(), spread)
-        } else {
-            // without a second fine grid for the sum of one: fresh pages cost more than the spreading of few points
-            let mut grid = vec![0.0; self.cells()];
-            spread(0..x.len(), &mut grid);
-            grid
-        };
-        let (groups, _) = grid.as_chunks_mut::<WIDTH>();
-        dispatch(Forward { axes: &self.axes, grid: groups })
+        if x.len() > block {
+            let mut grid = parallel::accumulate_blocks(x.len(), block, self.cells(), spread);
+            self.sums(grid.as_chunks_mut().0, out);
+            return;
+        }
+        let mut grid = scratch::zeroed(self.cells() / WIDTH);
+        spread(0..x.len(), grid.as_flattened_mut());
+        self.sums(&mut grid, out);
+    }
+
+    /// From the fine grid to the functions.
+    fn sums(&self, grid: &mut [Group], out: &mut [f64]) {
+        dispatch(Forward { axes: &self.axes, grid, out });
     }
 
     /// h = Σ c f and its gradient.
@@ -283,6 +285,12 @@ mod tests {
             }
         }
         (lower, upper, x)
+    }
+
+    fn brackets(transform: &Transform, x: &Points, weights: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; transform.axes.iter().map(Axis::functions).product()];
+        transform.brackets(x, weights, &mut out);
+        out
     }
 
     /// For every function of the family the frequencies of its coordinates.
@@ -329,7 +337,7 @@ mod tests {
                     let weights = signed(n);
                     let mass: f64 = weights.iter().map(|w| w.abs()).sum();
                     let table = grid.values(&x).unwrap();
-                    let (found, frequencies) = (transform.brackets(&x, &weights), frequencies(&grid));
+                    let (found, frequencies) = (brackets(&transform, &x, &weights), frequencies(&grid));
                     let mut worst = 0.0f64;
                     for (f, k) in frequencies.iter().enumerate() {
                         let exact: f64 = weights
@@ -381,7 +389,7 @@ mod tests {
         let transform = Transform::new(&grid, &plan);
         let mut worst = 0.0f64;
         for i in 0..x.len() {
-            let one = transform.brackets(&x.select(&[i]), &[1.0]);
+            let one = brackets(&transform, &x.select(&[i]), &[1.0]);
             let c: Vec<f64> = one.iter().zip(grid.tau()).map(|(a, t)| a * t).collect();
             let exact = grid.brackets(&measures::Empirical::dirac(x.row(i)).unwrap()).unwrap();
             let exact: Vec<f64> = exact.iter().zip(grid.tau()).map(|(a, t)| a * t).collect();
@@ -405,13 +413,13 @@ mod tests {
             {
                 let at = |turns: [f64; 2]| {
                     let row: [f64; 2] = std::array::from_fn(|j| grid.centre[j] + turns[j] * grid.periods[j]);
-                    transform.brackets(&Points::from_rows(&[row]), &[1.0])
+                    brackets(&transform, &Points::from_rows(&[row]), &[1.0])
                 };
                 let (one, other) = (at(x), at([x[0] + shift[0], x[1] + shift[1]]));
                 assert!(one.iter().zip(&other).all(|(a, b)| (a - b).abs() < 1e-10));
             }
             let odd = Points::from_rows(&[[f64::NAN, f64::INFINITY], [1e300, -1e300]]);
-            assert!(transform.brackets(&odd, &[1.0, 0.0]).iter().all(|b| b.is_nan()));
+            assert!(brackets(&transform, &odd, &[1.0, 0.0]).iter().all(|b| b.is_nan()));
             assert!(transform.pullback(&odd, grid.tau()).values[0].is_nan());
         }
     }
