@@ -19,7 +19,7 @@ pub(super) struct SpectralGrids {
 impl SpectralGrids {
     /// The sum of at least one grid, each by its transform where there is a plan; `n` points at most.
     pub(super) fn new(grids: Vec<SpectralGrid>, plans: &[Option<Plan>], n: usize) -> Self {
-        let tau = grids.iter().flat_map(|grid| grid.tau()).copied().collect();
+        let tau = grids.iter().flat_map(Family::tau).copied().collect();
         let transform =
             |(grid, plan): (&SpectralGrid, &Option<Plan>)| Some(Transform::new(grid, plan.as_ref()?));
         let transforms = grids.iter().zip(plans).map(transform).collect();

@@ -171,7 +171,7 @@ impl LaneOp for Forward<'_> {
         add_product(lanes, odd, right, (front, m, columns), &mut sin, columns);
         let (cos, sin) = (cos.as_flattened(), sin.as_flattened());
         for (f, out) in self.out.chunks_exact_mut(last.functions()).enumerate() {
-            let cos = &cos[f * last.cos_columns.groups * WIDTH..][..k + 1];
+            let cos = &cos[f * last.cos_columns.groups * WIDTH..][..=k];
             let sin = &sin[f * last.sin_columns.groups * WIDTH..][..k];
             out[0] = cos[0];
             for (k, out) in out[1..].chunks_exact_mut(2).enumerate() {
@@ -214,7 +214,7 @@ impl LaneOp for Adjoint<'_> {
         }
         let mut grid = scratch::zeroed(front * last.groups());
         for (f, row) in grid.as_flattened_mut().chunks_exact_mut(last.groups() * WIDTH).enumerate() {
-            let even = &even[f * last.cos.groups..(f + 1) * last.cos.groups].as_flattened()[..m + 1];
+            let even = &even[f * last.cos.groups..(f + 1) * last.cos.groups].as_flattened()[..=m];
             let odd = &odd[f * last.sin.groups..(f + 1) * last.sin.groups].as_flattened()[..m];
             for l in 0..m {
                 row[l] = even[m - l] - odd[l];

@@ -409,7 +409,7 @@ mod tests {
             let transform = Transform::new(&grid, &Plan::new(&grid, 1e-8, vectors).unwrap());
             // half a period from the centre, either way, and a little beyond
             for (x, shift) in
-                [([0.5, -0.5], [-1.0, 1.0]), ([0.5000001, 0.2], [1.0, -2.0]), ([-0.5, 0.5], [2.0, 0.0])]
+                [([0.5, -0.5], [-1.0, 1.0]), ([0.500_000_1, 0.2], [1.0, -2.0]), ([-0.5, 0.5], [2.0, 0.0])]
             {
                 let at = |turns: [f64; 2]| {
                     let row: [f64; 2] = std::array::from_fn(|j| grid.centre[j] + turns[j] * grid.periods[j]);
