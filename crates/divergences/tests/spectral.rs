@@ -59,6 +59,9 @@ fn the_grid_is_the_kernel_within_its_bound() {
         agree("Gaussian", &Gaussian::new(1.3).unwrap(), dim, 1e-15);
         agree("Gaussian, coarse", &Gaussian::new(0.9).unwrap(), dim, 1e-5);
     }
+    agree("narrow", &Gaussian::new(0.2).unwrap(), 2, 1e-8);
+    agree("narrow", &Gaussian::new(0.03).unwrap(), 1, 1e-12);
+    agree("mixture of scales", &Mixture::of_bandwidths(&[1.7, 0.5, 0.17]).unwrap(), 2, 1e-8);
     agree("mixture", &Mixture::of_bandwidths(&[0.6, 1.0, 3.0]).unwrap(), 2, 1e-15);
 }
 
@@ -204,9 +207,13 @@ fn quick_ways() -> Vec<u64> {
 
 fn by_grid() -> Vec<u64> {
     let mut bits = Vec::new();
-    for dim in 1..=3 {
-        let (mu, nu) = (cloud(2300, dim, 1, false), cloud(1801, dim, 2, true));
-        let mmd = SpectralMmd::new(Gaussian::new(2.0).unwrap(), Statistic::Unbiased).by(Approach::Grid);
+    // by sweeps, and by transforms with windows of both widths and several blocks of points
+    let sizes = [(1, 2300, 2.0, 1e-15), (2, 2300, 2.0, 1e-15), (3, 2300, 2.0, 1e-15)];
+    let wide = [(1, 9001, 0.03, 1e-8), (2, 9001, 0.3, 1e-8), (2, 2300, 0.25, 1e-15), (3, 2300, 1.1, 1e-8)];
+    for (dim, n, bandwidth, tolerance) in sizes.into_iter().chain(wide) {
+        let (mu, nu) = (cloud(n, dim, 1, false), cloud(1801, dim, 2, true));
+        let mmd = SpectralMmd::new(Gaussian::new(bandwidth).unwrap(), Statistic::Unbiased).by(Approach::Grid);
+        let mmd = mmd.with_tolerance(tolerance).unwrap();
         let v = mmd.variation(&mu, &nu).unwrap();
         bits.extend(v.d_points.as_slice().iter().chain(&v.d_weights).map(|v| v.to_bits()));
         bits.extend([v.value.to_bits(), mmd.value(&mu, &nu).unwrap().to_bits()]);

@@ -31,6 +31,8 @@ pub struct SpectralGrid {
     tau: Vec<f64>,
     /// κ(x, x), the same everywhere.
     pub(super) peak: f64,
+    /// For each coordinate and k = 0, …, K the sum of the Fourier coefficients with frequency ±k there.
+    pub(super) marginals: Vec<Vec<f64>>,
     error: f64,
 }
 
@@ -51,29 +53,22 @@ impl SpectralGrid {
         let extents: Vec<f64> = lower.iter().zip(upper).map(|(a, b)| b - a).collect();
         let (periods, highest) = size(kernel, &extents, tolerance)?;
         let error = kernel.aliases(&extents, &periods) + kernel.tail(&periods, &highest);
+        let frequencies = |(k, p): (&usize, &f64)| (0..=*k).map(|k| TAU * k as f64 / p).collect();
+        let axes: Vec<Vec<f64>> = highest.iter().zip(&periods).map(frequencies).collect();
+        let mut spectrum = kernel.spectrum_on(&axes);
         let volume: f64 = periods.iter().product();
-        let mut tau = Vec::with_capacity(highest.iter().map(|k| 2 * k + 1).product());
-        let (mut index, mut peak) = (vec![0; dim], 0.0);
-        loop {
-            // functions 2k − 1 and 2k have frequency k, which stands for −k too
-            let omega: Vec<f64> =
-                index.iter().zip(&periods).map(|(i, p)| TAU * usize::div_ceil(*i, 2) as f64 / p).collect();
-            let signs: f64 = index.iter().map(|i| if *i > 0 { 2.0 } else { 1.0 }).product();
-            let coefficient = kernel.spectrum(&omega) / volume;
-            tau.push(signs * coefficient);
-            peak += coefficient;
-            let Some(j) = (0..dim).rev().find(|j| index[*j] < 2 * highest[*j]) else { break };
-            index[j] += 1;
-            index[j + 1..].fill(0);
-        }
+        spectrum.iter_mut().for_each(|c| *c /= volume);
+        let (tau, marginals) = expanded(&spectrum, &highest);
+        let peak = marginals.first().map_or(spectrum[0], |marginal| marginal.iter().sum());
         let centre = lower.iter().zip(upper).map(|(a, b)| 0.5 * a + 0.5 * b).collect();
-        Some(SpectralGrid { centre, periods, highest, tau, peak, error })
+        Some(SpectralGrid { centre, periods, highest, tau, peak, marginals, error })
     }
 
     /// The grid of a·k, a ≥ 0.
     pub(super) fn times(mut self, a: f64) -> Self {
         self.tau.iter_mut().for_each(|tau| *tau *= a);
         self.peak *= a;
+        self.marginals.iter_mut().flatten().for_each(|c| *c *= a);
         self.error *= a;
         self
     }
@@ -94,42 +89,79 @@ impl SpectralGrid {
     }
 }
 
-/// Periods and highest frequencies, both enlarged in small steps until the bounds are met.
+/// From the Fourier coefficients at the frequencies 0, …, Kⱼ to τ for all functions, and the marginals.
+fn expanded(spectrum: &[f64], highest: &[usize]) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let mut marginals: Vec<Vec<f64>> = highest.iter().map(|k| vec![0.0; k + 1]).collect();
+    let mut tau = Vec::with_capacity(highest.iter().map(|k| 2 * k + 1).product());
+    let Some((last, others)) = highest.split_last() else { return (spectrum.to_vec(), marginals) };
+    // functions 2k − 1 and 2k of a coordinate have frequency k, which stands for −k too
+    let mut index = vec![0; others.len()];
+    loop {
+        let (mut row, mut signs, mut first) = (0, 1.0, true);
+        for (i, k) in index.iter().zip(others) {
+            let frequency = usize::div_ceil(*i, 2);
+            row = row * (k + 1) + frequency;
+            signs *= if *i > 0 { 2.0 } else { 1.0 };
+            first &= *i == 0 || *i % 2 == 1;
+        }
+        let row = &spectrum[row * (last + 1)..(row + 1) * (last + 1)];
+        tau.push(signs * row[0]);
+        for c in &row[1..] {
+            tau.extend([2.0 * signs * c; 2]);
+        }
+        // each frequency once, not for cosine and sine
+        if first {
+            let sums = &mut marginals[others.len()];
+            sums[0] += signs * row[0];
+            sums[1..].iter_mut().zip(&row[1..]).for_each(|(sum, c)| *sum += 2.0 * signs * c);
+            let all = signs * (row[0] + 2.0 * row[1..].iter().sum::<f64>());
+            for (marginal, i) in marginals.iter_mut().zip(&index) {
+                marginal[usize::div_ceil(*i, 2)] += all;
+            }
+        }
+        let Some(j) = (0..others.len()).rev().find(|j| index[*j] < 2 * others[*j]) else { break };
+        index[j] += 1;
+        index[j + 1..].fill(0);
+    }
+    (tau, marginals)
+}
+
+/// Periods and highest frequencies, both the smallest of a geometric sequence that meet the bounds.
 fn size(
     kernel: &(impl Spectral + ?Sized),
     extents: &[f64],
     tolerance: f64,
 ) -> Option<(Vec<f64>, Vec<usize>)> {
-    const STEP: f64 = 1.02;
-    const LONGEST: f64 = 100.0;
     let zero = vec![0.0; extents.len()];
     let (shortest, longest) = kernel.lengths();
     let allowed = 0.5 * tolerance * kernel.value(&zero, &zero);
-    let mut reach = 1.0;
-    let periods = loop {
-        let periods: Vec<f64> = extents.iter().map(|l| l + reach * longest).collect();
-        if kernel.aliases(extents, &periods) <= allowed {
-            break periods;
+    let periods = |reach: f64| extents.iter().map(|l| l + reach * longest).collect::<Vec<f64>>();
+    let periods = periods(smallest_reach(|reach| kernel.aliases(extents, &periods(reach)) <= allowed)?);
+    let exact = |reach: f64| periods.iter().map(move |p| (reach * p / (TAU * shortest)).ceil());
+    let highest = |reach: f64| exact(reach).map(|k| k as usize).collect::<Vec<usize>>();
+    let reach = smallest_reach(|reach| {
+        let functions: f64 = exact(reach).map(|k| 2.0 * k + 1.0).product();
+        // those that are too many end the search, as do periods that are not finite
+        functions.is_nan() || functions > MOST as f64 || kernel.tail(&periods, &highest(reach)) <= allowed
+    })?;
+    let functions: f64 = exact(reach).map(|k| 2.0 * k + 1.0).product();
+    (functions <= MOST as f64).then(|| (periods.clone(), highest(reach)))
+}
+
+/// The smallest of 1, 1.02, 1.02², … up to 100 that is enough, by bisection; none where 100 is not.
+fn smallest_reach(enough: impl Fn(f64) -> bool) -> Option<f64> {
+    const STEP: f64 = 1.02;
+    const MOST_STEPS: i32 = 232;
+    let (mut from, mut to) = (0, MOST_STEPS + 1);
+    while from < to {
+        let middle = i32::midpoint(from, to);
+        if enough(STEP.powi(middle)) {
+            to = middle;
+        } else {
+            from = middle + 1;
         }
-        reach *= STEP;
-        if reach > LONGEST {
-            return None;
-        }
-    };
-    let mut reach = 1.0;
-    loop {
-        let exact = periods.iter().map(|p| (reach * p / (TAU * shortest)).ceil());
-        let functions: f64 = exact.clone().map(|k| 2.0 * k + 1.0).product();
-        // Not finite either, where a period is not.
-        if functions.is_nan() || functions > MOST as f64 || reach > LONGEST {
-            return None;
-        }
-        let highest: Vec<usize> = exact.map(|k| k as usize).collect();
-        if kernel.tail(&periods, &highest) <= allowed {
-            return Some((periods, highest));
-        }
-        reach *= STEP;
     }
+    (from <= MOST_STEPS).then(|| STEP.powi(from))
 }
 
 impl Family for SpectralGrid {

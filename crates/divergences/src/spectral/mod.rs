@@ -2,6 +2,7 @@
 
 mod grid;
 mod grids;
+mod nufft;
 mod spectrum;
 mod sweep;
 
@@ -16,6 +17,7 @@ use crate::statistic::Statistic;
 use crate::transport::bounding_box;
 use grids::SpectralGrids;
 use measures::{Empirical, Error, Family, Functional, Measure, Points, Result, Variation, check_dim};
+use nufft::Plan;
 
 /// MMD² of a kernel that decays fast in space and frequency, by the trapezoidal rule in eq. (3).
 ///
@@ -24,6 +26,11 @@ use measures::{Empirical, Error, Family, Functional, Measure, Points, Result, Va
 /// copies of the kernel one period away and the frequencies beyond the grid, both of which fall like e^{−t²/2} for a
 /// Gaussian. In two dimensions some 1500 real functions give round-off for 10⁴ points spread over seven bandwidths, at a
 /// cost that is linear in the number of points where the direct sum over pairs is quadratic.
+///
+/// The brackets of all functions and the pull-back are nonuniform Fourier transforms: few functions are summed one by one, in
+/// points × functions operations; many by spreading the points to a fine grid with a window and a discrete Fourier transform
+/// of it, in points + functions^{1+1/d}, with an error of the window that is bounded as the others are. For each grid the
+/// cheaper way is taken.
 ///
 /// The grid grows like (diameter/bandwidth)ᵈ; a sum of kernels has a grid for each of its terms
 /// ([`Spectral::grids`]). Where it would cost more than the pairs (few points, small bandwidths, more
@@ -43,7 +50,8 @@ use measures::{Empirical, Error, Family, Functional, Measure, Points, Result, Va
 /// ```
 ///
 /// Source: eq. (3); L. N. Trefethen and J. A. C. Weideman, *The exponentially convergent trapezoidal rule*, SIAM Review
-/// 56 (2014), doi:10.1137/130932132.
+/// 56 (2014), doi:10.1137/130932132; the transform D. Potts and G. Steidl, *Fast summation at nonequispaced knots by NFFTs*,
+/// SIAM J. Sci. Comput. 24 (2003), doi:10.1137/S1064827502400984.
 #[derive(Debug, Clone, Copy)]
 pub struct SpectralMmd<K> {
     direct: Mmd<K>,
@@ -70,7 +78,7 @@ pub struct SpectralValue {
     /// MMD², as [`Mmd`] defines it.
     pub value: f64,
     /// A bound of the error, known before the points were summed: four times that of the kernel (‖μ − ν‖ ≤ 2 in total
-    /// variation), and an allowance for rounding.
+    /// variation), as much of that of the windows of the transforms, and an allowance for rounding.
     pub bound: f64,
     /// The number of real functions of all grids; 0 where the direct sum was taken.
     pub functions: usize,
@@ -78,6 +86,9 @@ pub struct SpectralValue {
 
 /// The error of the kernel, in units of k(0).
 const TOLERANCE: f64 = 1e-15;
+
+/// The part of the tolerance that windows may add; below one, because it is relative to the peak of the periodic kernel.
+const WINDOW: f64 = 0.9;
 
 /// The error of a sine or cosine of the recurrence.
 const TABLE_ERROR: f64 = 1e-14;
@@ -98,7 +109,8 @@ impl<K: Spectral> SpectralMmd<K> {
         SpectralMmd { direct: Mmd::new(kernel, statistic), tolerance: TOLERANCE, approach: Approach::Cheaper }
     }
 
-    /// With a smaller grid, that gives the kernel within `tolerance`·k(0) (default 1e-15).
+    /// With a smaller grid, that gives the kernel within `tolerance`·k(0) (default 1e-15); the windows of a transform may add
+    /// as much again.
     ///
     /// # Errors
     /// The tolerance is not between 1e-16 and 0.1.
@@ -123,19 +135,24 @@ impl<K: Spectral> SpectralMmd<K> {
     /// As [`Divergence::value`].
     pub fn estimate(&self, mu: &Empirical, nu: &Empirical) -> Result<SpectralValue> {
         check_dim("second measure", mu.dim(), nu.dim())?;
-        let n = (mu.len() + nu.len()) as f64;
         let Some(d2) = self.grids(mu, nu, Wanted::Value) else {
             let zero = vec![0.0; mu.dim()];
             let peak = self.direct.kernel().value(&zero, &zero);
+            let n = (mu.len() + nu.len()) as f64;
             let bound = 4.0 * peak * n * f64::EPSILON;
             return Ok(SpectralValue { value: self.direct.value(mu, nu)?, bound, functions: 0 });
         };
         let grids = d2.family();
-        let sums = (n / 512.0 + 80.0) * f64::EPSILON;
-        let bracket = TABLE_ERROR * mu.dim() as f64 + sums;
+        let bracket = TABLE_ERROR * mu.dim() as f64 + grids.rounding();
+        // the squares of the brackets of one measure, less the exact diagonal, are divided by 1 − Σ wᵢ²
+        let share = |mu: &Empirical| match self.direct.statistic() {
+            Statistic::Plugin => 1.0,
+            Statistic::Unbiased => 1.0 / (1.0 - mu.weights().iter().map(|w| w * w).sum::<f64>()),
+        };
+        let windows = (2.0 + share(mu) + share(nu)) * grids.window_error();
         Ok(SpectralValue {
             value: d2.value(mu, nu)?,
-            bound: 4.0 * grids.kernel_error() + 8.0 * bracket * grids.peak(),
+            bound: 4.0 * grids.kernel_error() + windows + 8.0 * bracket * grids.peak(),
             functions: grids.tau().len(),
         })
     }
@@ -147,22 +164,29 @@ impl<K: Spectral> SpectralMmd<K> {
             return None;
         }
         let (lower, upper) = bounding_box(mu.points(), nu.points());
-        let grids = SpectralGrids::new(self.direct.kernel().grids(&lower, &upper, self.tolerance)?);
-        let cheaper = || {
-            let (n, m, d) = (mu.len() as f64, nu.len() as f64, dim as f64);
-            let functions = grids.tau().len() as f64;
-            let rows = grids.parts().iter().flat_map(|grid| &grid.highest).sum::<usize>() as f64;
-            let pair = PAIR * grids.parts().len() as f64;
-            let brackets = (n + m) * (functions + 10.0 * rows);
-            let (by_grid, by_pairs) = match wanted {
-                Wanted::Value => (brackets, (0.5 * n * n + n * m + 0.5 * m * m) * (d + pair)),
-                Wanted::Gradient => {
-                    (brackets + 2.0 * n * functions, (n * n + n * m + 0.5 * m * m) * (2.0 * d + pair))
-                }
-            };
-            by_grid <= by_pairs
+        let grids = self.direct.kernel().grids(&lower, &upper, self.tolerance)?;
+        let (n, m, d) = (mu.len() as f64, nu.len() as f64, dim as f64);
+        let interpolated = if wanted == Wanted::Gradient { n } else { 0.0 };
+        let ways = grids.iter().map(|grid| {
+            let functions = grid.len() as f64;
+            let rows = grid.highest.iter().sum::<usize>() as f64;
+            let swept = (n + m) * (functions + 10.0 * rows) + 2.0 * interpolated * functions;
+            match Plan::cheapest(grid, WINDOW * self.tolerance, (n + m, interpolated)) {
+                Some((plan, cost)) if cost < swept => (Some(plan), cost),
+                _ => (None, swept),
+            }
+        });
+        let (plans, costs): (Vec<_>, Vec<_>) = ways.unzip();
+        let pair = PAIR * grids.len() as f64;
+        let by_pairs = match wanted {
+            Wanted::Value => (0.5 * n * n + n * m + 0.5 * m * m) * (d + pair),
+            Wanted::Gradient => (n * n + n * m + 0.5 * m * m) * (2.0 * d + pair),
         };
-        (self.approach == Approach::Grid || cheaper()).then(|| MeanIpm::new(grids, self.direct.statistic()))
+        let take = self.approach == Approach::Grid || costs.iter().sum::<f64>() <= by_pairs;
+        take.then(|| {
+            let grids = SpectralGrids::new(grids, &plans, mu.len().max(nu.len()));
+            MeanIpm::new(grids, self.direct.statistic())
+        })
     }
 }
 
