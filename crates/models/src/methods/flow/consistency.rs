@@ -74,9 +74,10 @@ fn following() -> f64 {
     0.95
 }
 
+/// Distillation, which comes nearer in as many steps (docs/models.md).
 impl Default for ConsistencyMode {
     fn default() -> Self {
-        ConsistencyMode::Training { first_levels: ten(), last_levels: many() }
+        ConsistencyMode::Distillation { first: half(), levels: forty(), decay: following() }
     }
 }
 

@@ -55,9 +55,9 @@ pub struct MeanFlowConfig {
     pub rule: MeanRule,
     /// The part of the pairs with r > t; the others learn the velocity itself.
     pub apart: f64,
-    /// The part of those that takes one whole leap of generation, from k/steps to (k + 1)/steps. It is for `split`: with the other
-    /// rules long stretches that are taught before short ones are known can make u run away.
-    pub whole: f64,
+    /// The part of those that takes one whole leap of generation, from k/steps to (k + 1)/steps; absent, a quarter for `split` and
+    /// none for the other rules, which run away with it.
+    pub whole: Option<f64>,
     /// Times are 1/(1 + e^ξ) with ξ ~ N(mean, spread²): the mean. Positive is nearer to noise.
     pub time_mean: f64,
     /// The spread; absent, times are uniform.
@@ -79,13 +79,19 @@ impl Default for MeanFlowConfig {
             batch: 512,
             rule: MeanRule::Split,
             apart: 0.75,
-            whole: 0.0,
+            whole: None,
             time_mean: -0.4,
             time_spread: None,
             power: 0.0,
             steps: 1,
             standardise: true,
         }
+    }
+}
+
+impl MeanFlowConfig {
+    fn whole(&self) -> f64 {
+        self.whole.unwrap_or(if self.rule == MeanRule::Split { 0.25 } else { 0.0 })
     }
 }
 
@@ -110,7 +116,7 @@ fn times(c: &MeanFlowConfig, rng: &mut dyn Rng) -> (f64, f64) {
     };
     let (a, b) = (draw(), draw());
     let apart = rng.random::<f64>() < c.apart;
-    if apart && rng.random::<f64>() < c.whole {
+    if apart && rng.random::<f64>() < c.whole() {
         let k = rng.random_range(0..c.steps as u64) as f64;
         return (k / c.steps as f64, (k + 1.0) / c.steps as f64);
     }
@@ -148,7 +154,7 @@ impl Method for MeanFlow {
     fn init(c: &MeanFlowConfig, target: &dyn Source, setup: &Setup) -> Result<MeanFlowState> {
         check_count("batch", c.batch)?;
         check_range("apart", c.apart, 0.0..=1.0, "between 0 and 1")?;
-        check_range("whole", c.whole, 0.0..=1.0, "between 0 and 1")?;
+        check_range("whole", c.whole(), 0.0..=1.0, "between 0 and 1")?;
         check_range("time_mean", c.time_mean, .., "finite")?;
         if let Some(spread) = c.time_spread {
             check_range("time_spread", spread, f64::MIN_POSITIVE.., "finite and positive")?;
@@ -333,7 +339,6 @@ mod tests {
             net: FieldConfig { widths: vec![32, 32], ..FieldConfig::default() },
             optim: OptimConfig { lr: 5e-3, ..MeanFlowConfig::default().optim },
             batch: 256,
-            whole: 0.25,
             standardise: false,
             ..MeanFlowConfig::default()
         };
@@ -359,7 +364,7 @@ mod tests {
 
     #[test]
     fn times_are_in_order_and_as_often_apart_as_asked() {
-        let c = MeanFlowConfig { apart: 0.25, whole: 0.0, ..MeanFlowConfig::default() };
+        let c = MeanFlowConfig { apart: 0.25, whole: Some(0.0), ..MeanFlowConfig::default() };
         let mut rng = Seed::new(1).rng();
         let all: Vec<(f64, f64)> = (0..10_000).map(|_| times(&c, &mut rng)).collect();
         assert!(all.iter().all(|(t, r)| 0.0 < *t && t <= r && *r < 1.0));
