@@ -327,9 +327,13 @@ mod tests {
 
     #[test]
     fn levels_double_up_to_the_last() {
-        let c = ConsistencyConfig::default();
+        let mode = ConsistencyMode::Training { first_levels: ten(), last_levels: many() };
+        let c = ConsistencyConfig { mode, ..ConsistencyConfig::default() };
         let levels = |step| c.levels(&Moment::new(step, 8000, Seed::new(0)));
         assert_eq!([0, 999, 1000, 2000, 6999, 7000, 7999].map(levels), [10, 10, 20, 40, 640, 1280, 1280]);
+        // A distillation has the same levels throughout.
+        let distilled = ConsistencyConfig::default();
+        assert!([0, 7999].iter().all(|step| distilled.levels(&Moment::new(*step, 8000, Seed::new(0))) == 40));
         let mut rng = Seed::new(1).rng();
         for _ in 0..1000 {
             let (low, high) = c.stretch(20, &mut rng);

@@ -158,7 +158,7 @@ mod tests {
     use measures::Seed;
     use tch::{Device, Kind};
 
-    /// The mean over signs of ‖∇⟨ε, h⟩‖² is the mean squared norm of a row of the Jacobian: over all eight signs, exactly.
+    /// The mean over signs of ‖∇⟨ε, h⟩‖² is the squared norm of the Jacobian: over all eight signs, exactly.
     #[test]
     fn signs_measure_the_whole_jacobian() {
         let mut layout = Layout::default();
@@ -169,7 +169,7 @@ mod tests {
         let norm = |signs: [f64; 3]| {
             let signs = Tensor::from_slice(&signs).view([1, 3]);
             let (_, g) = input_gradient(|x| net.forward(&params, x) * &signs, &x).unwrap();
-            scalar(&norms(&g).square().sum(Kind::Double)).unwrap()
+            scalar(&g.square().sum(Kind::Double)).unwrap()
         };
         let sign = |bit: u32| if bit == 0 { -1.0 } else { 1.0 };
         let all = (0..8u32).map(|k| norm([sign(k & 1), sign(k & 2), sign(k & 4)])).sum::<f64>() / 8.0;
