@@ -195,6 +195,7 @@ mod tests {
             epsilon: 0.1,
             tolerance: 1e-12,
             sweeps: 2000,
+            map: MapConfig::default(),
             ..SinkhornConfig::default()
         });
     }

@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Descent on the Sinkhorn divergence S_ε(φ_#ν, μ₁) for the cost ½‖x − y‖²: entropic transport less its bias (Genevay,
-/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278).
+/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The map may jump between cells of the noise
+/// (`map.cells`, 0 for the continuous map of the papers and for noise of another dimension than the data).
 pub type Sinkhorn = Matching<SinkhornConfig>;
 
 /// Settings of `sinkhorn`.
@@ -39,7 +40,8 @@ pub struct SinkhornConfig {
 impl Default for SinkhornConfig {
     fn default() -> Self {
         SinkhornConfig {
-            map: MapConfig::default(),
+            // The plans of small batches blur a continuous map.
+            map: MapConfig { cells: 256, ..MapConfig::default() },
             optim: OptimConfig::default(),
             batch: 256,
             target_batch: None,
