@@ -11,7 +11,7 @@ use std::f64::consts::TAU;
 
 type Group = [f64; WIDTH];
 
-/// Groups of eight points in one pass of the matrix products.
+/// Groups of eight points in one pass of the matrix products; no power of two, with which all functions would share the same sets of the cache.
 const GROUPS: usize = 60;
 
 /// Functions of a coordinate in one tile.
