@@ -192,6 +192,14 @@ impl Adversaries {
         Ok(reported.filter(|_| value.is_finite()).unwrap_or(value))
     }
 
+    /// Goes down a loss in the map's parameters, without a graph, from its slopes in what the critic said at the map's points:
+    /// the last passes of both were at those.
+    pub(super) fn descend_map(&mut self, slopes: &Tensor, at: &Moment) -> Result<()> {
+        let slopes = self.passes.critic.input_gradient(&self.critic.net, &self.critic.params, slopes)?;
+        self.map.pull(&slopes, &mut self.passes.map, self.map_adam.gradient())?;
+        self.map_adam.descend(&mut self.map.params, at.step, at.steps)
+    }
+
     /// Goes down `loss` in the map's parameters and returns its value; nothing is changed when it is not finite.
     pub(super) fn step_map(&mut self, loss: &Tensor, at: &Moment) -> Result<f64> {
         let value = scalar(loss)?;
@@ -219,6 +227,11 @@ pub(super) fn input_gradient(f: impl Fn(&Tensor) -> Tensor, x: &Tensor) -> Resul
 /// ‖g‖ of every row, n×1. The norm has no derivative at 0; a tiny constant under the root gives it one.
 pub(super) fn norms(g: &Tensor) -> Tensor {
     (g.square().sum_dim_intlist(1, true, g.kind()) + 1e-12).sqrt()
+}
+
+/// The mean over rows of (‖g‖ − 1)².
+pub(super) fn mean_square_excess(g: &Tensor) -> Tensor {
+    (norms(g) - 1.0).square().mean(g.kind())
 }
 
 /// The mean over rows of the squared norm.

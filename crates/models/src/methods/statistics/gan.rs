@@ -205,10 +205,7 @@ fn by_hand(config: &GanConfig, s: &mut Adversaries, target: &dyn Source, at: &Mo
     };
     let loss = scalar(&config.loss.of_map(&real, &fake))?;
     if loss.is_finite() {
-        let slope = config.loss.slope_of_map(&real, &fake, share);
-        let slope = s.passes.critic.input_gradient(&s.critic.net, &s.critic.params, &slope)?;
-        s.map.pull(&slope, &mut s.passes.map, s.map_adam.gradient())?;
-        s.map_adam.descend(&mut s.map.params, at.step, at.steps)?;
+        s.descend_map(&config.loss.slope_of_map(&real, &fake, share), at)?;
     }
     Ok(loss)
 }

@@ -4,7 +4,7 @@ use crate::bridge::bridged_pair;
 use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, MapConfig};
 use crate::method::{Method, Moment, Setup};
-use crate::methods::statistics::adversary::{Adversaries, Duel, input_gradient, norms};
+use crate::methods::statistics::adversary::{Adversaries, Duel, input_gradient, mean_square_excess};
 use crate::nets::{Activation, MlpConfig};
 use crate::optim::OptimConfig;
 use crate::source::Source;
@@ -110,7 +110,7 @@ impl Method for MmdGan {
             let (real, real_gradient) = features(s, &y, &probe)?;
             let (fake, fake_gradient) = features(s, &x, &probe)?;
             let distance = bridged_pair(&mmd, &fake, &real)?;
-            let slopes = unit_slope(&real_gradient) + unit_slope(&fake_gradient);
+            let slopes = mean_square_excess(&real_gradient) + mean_square_excess(&fake_gradient);
             let loss = slopes * config.penalty - distance.into_loss();
             if !s.step_critic(&loss, at)? {
                 return Ok(f64::NAN);
@@ -125,11 +125,6 @@ impl Method for MmdGan {
     fn generator(_: &MmdGanConfig, s: &Adversaries) -> Result<Box<dyn Generator>> {
         Ok(Box::new(s.map.duplicate()?))
     }
-}
-
-/// E(‖g‖ − 1)² over the rows of g.
-fn unit_slope(g: &Tensor) -> Tensor {
-    (norms(g) - 1.0).square().mean(g.kind())
 }
 
 /// Random signs over √features, n×features: rows of length one.

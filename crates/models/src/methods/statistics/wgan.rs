@@ -3,7 +3,9 @@
 use crate::error::{Result, check_range};
 use crate::generators::{Generator, MapConfig};
 use crate::method::{Method, Moment, Setup};
-use crate::methods::statistics::adversary::{Adversaries, Critic, Duel, Rule, input_gradient, norms, round};
+use crate::methods::statistics::adversary::{
+    Adversaries, Critic, Duel, Rule, input_gradient, mean_square_excess, norms, round,
+};
 use crate::nets::{Activation, MlpConfig, Pass};
 use crate::optim::OptimConfig;
 use crate::source::Source;
@@ -173,9 +175,7 @@ fn by_hand(config: &WganConfig, s: &mut Adversaries, target: &dyn Source, at: &M
     if !scalar(&mean(&fake))?.is_finite() {
         return Ok(f64::NAN);
     }
-    let slope = s.passes.critic.input_gradient(&s.critic.net, &s.critic.params, &fake.full_like(-share))?;
-    s.map.pull(&slope, &mut s.passes.map, s.map_adam.gradient())?;
-    s.map_adam.descend(&mut s.map.params, at.step, at.steps)?;
+    s.descend_map(&fake.full_like(-share), at)?;
     Ok(distance)
 }
 
@@ -277,7 +277,7 @@ fn between(y: &Tensor, x: &Tensor, rng: &mut dyn Rng) -> Result<Tensor> {
 /// E(‖∇D(x̂)‖ − 1)² at points x̂ between y and x.
 fn slope_penalty(critic: &Critic, y: &Tensor, x: &Tensor, rng: &mut dyn Rng) -> Result<Tensor> {
     let (_, gradient) = input_gradient(|x| critic.at(x), &between(y, x, rng)?)?;
-    Ok(mean(&(norms(&gradient) - 1.0).square()))
+    Ok(mean_square_excess(&gradient))
 }
 
 /// weight · n⁻¹ Σ (‖gᵢ‖ − 1)² of slopes g, and its gradient 2 weight (1 − 1/‖gᵢ‖) gᵢ/n.
