@@ -10,7 +10,9 @@ use divergences::transport::SlicedWasserstein;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Descent on SW_p(φ_#ν, μ₁)ᵖ, transport along random lines: Deshpande, Zhang and Schwing 2018, arXiv 1803.11188.
+/// Descent on SW_p(φ_#ν, μ₁)ᵖ, transport along random lines: Deshpande, Zhang and Schwing 2018, arXiv 1803.11188. The map may
+/// jump between cells of the noise (`map.cells`, 0 for the continuous map of the paper and for noise of another dimension than
+/// the data).
 pub type Sliced = Matching<SlicedConfig>;
 
 /// Settings of `sliced`.
@@ -36,7 +38,8 @@ pub struct SlicedConfig {
 impl Default for SlicedConfig {
     fn default() -> Self {
         SlicedConfig {
-            map: MapConfig::default(),
+            // A continuous map leaves bridges between modes, on which lines see little mass.
+            map: MapConfig { cells: 256, ..MapConfig::default() },
             optim: OptimConfig::default(),
             batch: 512,
             target_batch: None,
