@@ -4,6 +4,7 @@
 use crate::block::BlockMmd;
 use crate::divergence::Divergence;
 use crate::energy::EnergyDistance;
+use crate::sliced_energy::SlicedEnergy;
 use crate::family::{
     Activation, Bumps, Exponentials, FourierLattice, Functions, Hermite, Monomials, RandomFrequencies, Ridge,
     SteinImage,
@@ -114,6 +115,12 @@ pub fn registry(dim: usize, scale: f64) -> Result<Vec<Registered>> {
     all.extend([
         Registered::new("energy distance", EnergyDistance::new(Statistic::Plugin)),
         Registered::new("energy distance, unbiased", EnergyDistance::new(Statistic::Unbiased)),
+        Registered::new("energy distance along 16 lines", {
+            SlicedEnergy::new(Statistic::Plugin, 16, seed.named("lines"))?
+        }),
+        Registered::new("energy distance along 16 lines, unbiased", {
+            SlicedEnergy::new(Statistic::Unbiased, 16, seed.named("lines"))?
+        }),
         Registered::new("MMD Gaussian", Mmd::new(gaussian, Statistic::Plugin)),
         Registered::new("MMD Gaussian, unbiased", Mmd::new(gaussian, Statistic::Unbiased)),
         Registered::new("MMD Gaussian by a grid", {

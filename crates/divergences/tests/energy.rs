@@ -2,7 +2,7 @@
 
 use divergences::kernel::Energy;
 use divergences::measures::{Empirical, Points, Sample, Seed, zoo};
-use divergences::{Divergence, EnergyDistance, Mmd, Statistic};
+use divergences::{Divergence, EnergyDistance, Mmd, SlicedEnergy, Statistic};
 use rand::RngExt;
 
 fn close(a: f64, b: f64, tolerance: f64) {
@@ -167,4 +167,84 @@ fn energy_is_the_mean_of_sliced_energies_in_space() {
         let exact = energy.value(&mu, &nu).unwrap();
         assert!((found - exact).abs() < 6.0 * error && error < 0.02 * exact, "{found} ± {error}: {exact}");
     }
+}
+
+/// Along given lines it is c_d times the mean of the energies on them, ties and weights included, value and slopes.
+#[test]
+fn sliced_energies_are_means_over_their_lines() {
+    for (dim, weights) in [(1, true), (2, false), (3, true), (19, false)] {
+        let (mut mu, mut nu) = (weighted(30, dim, 5), weighted(23, dim, 6));
+        if !weights {
+            mu = Empirical::uniform(mu.points().clone()).unwrap();
+            nu = Empirical::uniform(nu.points().clone()).unwrap();
+        }
+        // A tie within the first measure, and one between the two.
+        let mut x = mu.points().clone();
+        let (first, other) = (x.row(0).to_vec(), nu.points().row(0).to_vec());
+        x.row_mut(1).copy_from_slice(&first);
+        x.row_mut(2).copy_from_slice(&other);
+        let mu = mu.with_points(x).unwrap();
+        let theta = divergences::transport::spread_directions(dim, 70, Seed::new(3)).unwrap();
+        for statistic in [Statistic::Plugin, Statistic::Unbiased] {
+            let lines = SlicedEnergy::along(statistic, theta.clone()).unwrap();
+            let energy = EnergyDistance::new(statistic);
+            let share = slicing_constant(dim) / theta.len() as f64;
+            let (mut value, mut slopes, mut potential) =
+                (0.0, Points::zeros(mu.len(), dim), vec![0.0; mu.len()]);
+            for t in theta.rows() {
+                let v = energy.variation(&along(&mu, t), &along(&nu, t)).unwrap();
+                value += share * v.value;
+                for (i, row) in slopes.rows_mut().enumerate() {
+                    row.iter_mut().zip(t).for_each(|(g, t)| *g += share * v.d_points.row(i)[0] * t);
+                    potential[i] += share * v.d_weights[i];
+                }
+            }
+            let found = lines.variation(&mu, &nu).unwrap();
+            close(found.value, value, 1e-13);
+            close(lines.value(&mu, &nu).unwrap(), value, 1e-13);
+            for (a, b) in found.d_points.as_slice().iter().zip(slopes.as_slice()) {
+                close(*a, *b, 1e-13);
+            }
+            for (a, b) in found.d_weights.iter().zip(&potential) {
+                close(*a, *b, 1e-13);
+            }
+            let toward = lines.toward(&nu).unwrap();
+            assert_eq!(toward.variation(&mu).unwrap(), found);
+            assert_eq!(toward.value(&mu).unwrap(), lines.value(&mu, &nu).unwrap());
+            assert_eq!(toward.gradient_field(&mu).unwrap(), lines.gradient_field(&mu, &nu).unwrap());
+        }
+    }
+}
+
+/// Sixteen lines in the plane have the value and the gradient of all pairs to a few parts in a thousand, and means over
+/// turns come nearer.
+#[test]
+fn few_lines_are_enough_in_the_plane() {
+    let draw = |seed| {
+        let x = zoo::Gaussian::standard(2).sample(600, &mut Seed::new(seed).rng());
+        Points::from_fn(600, 2, |i, row| {
+            let shift = if i % 3 == 0 { 2.0 } else { -1.0 } * (seed % 2) as f64;
+            row.copy_from_slice(&[x.row(i)[0] + shift, x.row(i)[1]]);
+        })
+    };
+    let (mu, nu) = (Empirical::uniform(draw(1)).unwrap(), Empirical::uniform(draw(2)).unwrap());
+    let exact = EnergyDistance::new(Statistic::Plugin).variation(&mu, &nu).unwrap();
+    let norm = |v: &[f64]| v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let size = norm(exact.d_points.as_slice());
+    let runs = 64;
+    let (mut mean, mut worst) = (vec![0.0; 1200], 0.0f64);
+    let mut value = 0.0;
+    for run in 0..runs {
+        let lines = SlicedEnergy::new(Statistic::Plugin, 16, Seed::new(run)).unwrap();
+        let v = lines.variation(&mu, &nu).unwrap();
+        let gap: Vec<f64> =
+            v.d_points.as_slice().iter().zip(exact.d_points.as_slice()).map(|(a, b)| a - b).collect();
+        worst = worst.max(norm(&gap) / size).max((v.value / exact.value - 1.0).abs());
+        mean.iter_mut().zip(&gap).for_each(|(m, g)| *m += g / runs as f64);
+        value += v.value / runs as f64;
+    }
+    assert!(worst < 0.02, "{worst}");
+    let bias = norm(&mean) / size;
+    assert!(bias < 0.25 * worst, "{bias} of {worst}");
+    close(value, exact.value, 1e-4);
 }

@@ -3,8 +3,9 @@
 use super::NormPower;
 use super::line::{check_finite_costs, check_power};
 use super::plan::{Status, dot};
-use super::sliced::{check_pair, directions, ranked};
+use super::sliced::check_pair;
 use super::staircase::{Climbed, climb};
+use crate::slices::{directions, ranked};
 use crate::{Axioms, Divergence, Toward};
 use measures::{Empirical, Error, Functional, Measure, Points, Result, Seed, Variation, parallel};
 
@@ -253,7 +254,7 @@ mod tests {
             assert_eq!(found.status, Status::Converged);
             for theta in theta.rows() {
                 let on_line = |mu: &Empirical| {
-                    Empirical::uniform(Points::from_line(super::super::sliced::project(mu.points(), theta)))
+                    Empirical::uniform(Points::from_line(crate::slices::project(mu.points(), theta)))
                         .unwrap()
                 };
                 let slice = line::distance(&on_line(&mu), &on_line(&nu), p).unwrap();

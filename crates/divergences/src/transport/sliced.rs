@@ -1,15 +1,12 @@
 //! The sliced Wasserstein distance: transport on the line, averaged over directions.
 
 use super::line::{check_finite_costs, check_power};
-use super::staircase::{Ranked, climb_source};
+use super::staircase::climb_source;
 use super::{NormPower, cost::bounding_box};
 use crate::divergence::{finite, finite_variation};
-use crate::radix::{RankScratch, Scratch};
+use crate::slices::{AlongLine, Directions, Lines, SumOverLines};
 use crate::{Axioms, Divergence};
-use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, dispatch};
-use measures::{Empirical, Error, Functional, Measure, Points, Result, Seed, Variation, check_dim, parallel};
-use rand_distr::{Distribution, StandardNormal};
-use std::ops::Range;
+use measures::{Empirical, Error, Functional, Measure, Points, Result, Seed, Variation, check_dim};
 
 /// The sliced distance of order p ≥ 1 over L random directions,
 ///
@@ -43,21 +40,6 @@ pub struct SlicedWasserstein {
     rooted: bool,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Directions {
-    Drawn { count: usize, seed: Seed },
-    Given(Points),
-}
-
-/// Directions worked on together: enough for every thread, few enough that their slopes are a small buffer.
-const BATCH: usize = 64;
-
-/// Directions that one task projects on, in one pass over the points, and sorts along.
-const TOGETHER: usize = 2 * WIDTH;
-
-/// Rows of points that one task adds up gradients for.
-const ROWS: usize = 1024;
-
 impl SlicedWasserstein {
     /// The distance of order `p` over `directions` directions drawn with `seed`.
     ///
@@ -65,40 +47,17 @@ impl SlicedWasserstein {
     /// p that is not in [1, ∞), or no direction.
     pub fn new(p: f64, directions: usize, seed: Seed) -> Result<Self> {
         check_power(p)?;
-        if directions == 0 {
-            return Err(Error::TooFew { what: "directions", at_least: 1, got: 0 });
-        }
-        Ok(SlicedWasserstein {
-            p,
-            average: p,
-            directions: Directions::Drawn { count: directions, seed },
-            rooted: true,
-        })
+        let directions = Directions::drawn(directions, seed)?;
+        Ok(SlicedWasserstein { p, average: p, directions, rooted: true })
     }
 
     /// The distance of order `p` over given directions, one a row, L×d; they are scaled to length one.
     ///
     /// # Errors
     /// p that is not in [1, ∞), no direction, or one of length zero (its row is named).
-    pub fn along(p: f64, mut directions: Points) -> Result<Self> {
+    pub fn along(p: f64, directions: Points) -> Result<Self> {
         check_power(p)?;
-        if directions.is_empty() {
-            return Err(Error::TooFew { what: "directions", at_least: 1, got: 0 });
-        }
-        directions.check_finite("directions")?;
-        for (index, row) in directions.rows_mut().enumerate() {
-            let length = NormPower::euclidean().length(row.iter().copied());
-            if length == 0.0 {
-                return Err(Error::Entry {
-                    what: "length of directions",
-                    index,
-                    value: 0.0,
-                    must: "positive",
-                });
-            }
-            row.iter_mut().for_each(|v| *v /= length);
-        }
-        Ok(SlicedWasserstein { p, average: p, directions: Directions::Given(directions), rooted: true })
+        Ok(SlicedWasserstein { p, average: p, directions: Directions::given(directions)?, rooted: true })
     }
 
     /// The same with the distances along the lines averaged in the power r instead of p: (L⁻¹ Σ_l W_p(θ_l)^r)^{1/r}. From
@@ -130,13 +89,6 @@ impl SlicedWasserstein {
         }
     }
 
-    fn count(&self) -> usize {
-        match &self.directions {
-            Directions::Drawn { count, .. } => *count,
-            Directions::Given(directions) => directions.len(),
-        }
-    }
-
     /// The same without the root, SW_p^p (or the mean of W_p^r): convex along mixtures and, for p > 1, smooth in the points
     /// at μ = ν.
     pub fn powered(self) -> Self {
@@ -148,104 +100,41 @@ impl SlicedWasserstein {
     /// # Errors
     /// `dim` is zero, or not the dimension of the directions that were given.
     pub fn directions(&self, dim: usize) -> Result<Points> {
-        match &self.directions {
-            Directions::Drawn { count, seed } => directions(dim, *count, *seed),
-            Directions::Given(directions) => {
-                check_dim("measures", directions.dim(), dim)?;
-                Ok(directions.clone())
-            }
-        }
+        self.directions.of(dim)
     }
 
     fn finish(&self, power: f64) -> f64 {
         if self.rooted { power.powf(self.average.recip()) } else { power }
     }
 
-    fn value_of(&self, mu: &Empirical, target: &Sliced<'_>) -> f64 {
-        let x = Projector::new(mu);
-        let y = target.projected.is_empty().then(|| Projector::new(target.nu));
-        let powers = parallel::map_blocks(self.count(), TOGETHER, |lines| {
-            let x = x.ranked(&target.theta, lines.clone(), false);
-            let fresh = y.as_ref().map(|y| y.ranked(&target.theta, lines.clone(), false));
-            let y = fresh.as_deref().unwrap_or_else(|| &target.projected[lines]);
-            x.iter().zip(y).map(|(x, y)| self.raised(x.mean_power(y, self.p))).collect::<Vec<_>>()
-        });
-        let total: f64 = powers.iter().flatten().sum();
-        self.finish(total / self.count() as f64)
+    fn value_of(&self, mu: &Empirical, target: &Lines<'_>) -> f64 {
+        let total = target.sum(mu, |x, y| self.raised(x.mean_power(y, self.p)));
+        self.finish(total / self.directions.count() as f64)
     }
 
-    fn variation_of(&self, mu: &Empirical, target: &Sliced<'_>) -> Result<Variation> {
-        let (n, d) = (mu.len(), mu.dim());
+    fn variation_of(&self, mu: &Empirical, target: &Lines<'_>) -> Result<Variation> {
         let cost = NormPower::new(2.0, self.p)?;
-        let (mut total, mut potential, mut field) = (0.0, vec![0.0; n], Points::zeros(n, d));
-        let x = Projector::new(mu);
-        let y = target.projected.is_empty().then(|| Projector::new(target.nu));
-        for batch in parallel::blocks(self.count(), BATCH) {
-            let parts = parallel::map_blocks(batch.len(), TOGETHER, |part| {
-                let part = batch.start + part.start..batch.start + part.end;
-                let x = x.ranked(&target.theta, part.clone(), true);
-                let fresh = y.as_ref().map(|y| y.ranked(&target.theta, part.clone(), false));
-                let y = fresh.as_deref().unwrap_or_else(|| &target.projected[part]);
-                let mut potential = vec![0.0; n];
-                let lines = x.iter().zip(y).map(|(x, y)| {
-                    let line = climb_source(x, y, cost);
-                    let scale = self.slope(line.value);
-                    let mut slopes = vec![0.0; n];
-                    for ((&i, f), slope) in x.order().iter().zip(&line.f).zip(&line.slopes) {
-                        potential[i] += scale * f;
-                        slopes[i] = scale * slope;
-                    }
-                    (self.raised(line.value), slopes)
-                });
-                (lines.collect::<Vec<_>>(), potential)
-            });
-            let mut slopes = Vec::with_capacity(batch.len());
-            for (lines, of_part) in &parts {
-                potential.iter_mut().zip(of_part).for_each(|(h, f)| *h += f);
-                total += lines.iter().map(|line| line.0).sum::<f64>();
-                slopes.extend(lines.iter().map(|line| line.1.as_slice()));
+        let sum = target.sum_with_slopes(mu, |x, y| {
+            let line = climb_source(x, y, cost);
+            let scale = self.slope(line.value);
+            let scaled = |values: Vec<f64>| values.into_iter().map(|v| scale * v).collect();
+            AlongLine {
+                value: self.raised(line.value),
+                potential: scaled(line.f),
+                slopes: scaled(line.slopes),
             }
-            let theta = in_lanes(&target.theta, batch);
-            parallel::fill_blocks(field.as_mut_slice(), d, ROWS, |rows, out| {
-                dispatch(Combine { slopes: &slopes, theta: &theta, first: rows.start, dim: d, out });
-            });
-        }
-        let mean = 1.0 / self.count() as f64;
-        let power = total * mean;
+        });
+        let mean = 1.0 / self.directions.count() as f64;
+        let power = sum.value * mean;
         // d(P^{1/p}) = P^{1/p − 1} dP / p; at P = 0, a minimum, the subgradient 0.
         let scale = match self.rooted {
             true if power > 0.0 => power.powf(self.average.recip() - 1.0) / self.average,
             true => 0.0,
             false => 1.0,
         };
-        potential.iter_mut().for_each(|h| *h *= mean * scale);
-        parallel::fill_blocks(field.as_mut_slice(), d, ROWS, |_, out| {
-            out.iter_mut().for_each(|g| *g *= mean * scale);
-        });
-        Ok(Variation::from_potential(mu, self.finish(power), potential, field))
+        let SumOverLines { potential, gradients, .. } = sum.scaled_slopes(mean * scale);
+        Ok(Variation::from_potential(mu, self.finish(power), potential, gradients))
     }
-}
-
-/// `count` unit vectors of ℝ^`dim`, uniform on the sphere, one from each stream of the seed.
-///
-/// # Errors
-/// `dim` is zero.
-pub fn directions(dim: usize, count: usize, seed: Seed) -> Result<Points> {
-    if dim == 0 {
-        return Err(Error::TooFew { what: "dim", at_least: 1, got: 0 });
-    }
-    let seed = seed.named("directions");
-    Ok(Points::from_fn(count, dim, |l, row| {
-        let mut rng = seed.stream(l as u64);
-        loop {
-            row.iter_mut().for_each(|v| *v = StandardNormal.sample(&mut rng));
-            let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
-            if norm > 1e-100 {
-                row.iter_mut().for_each(|v| *v /= norm);
-                return;
-            }
-        }
-    }))
 }
 
 /// `Ok` when both measures live in one space and no |⟨θ, x − y⟩|^p overflows.
@@ -254,196 +143,6 @@ pub(crate) fn check_pair(mu: &Empirical, nu: &Empirical, p: f64) -> Result<()> {
     let (low, high) = bounding_box(mu.points(), nu.points());
     let cost = NormPower::new(2.0, p)?;
     check_finite_costs(cost.of_length(cost.length(low.iter().zip(&high).map(|(l, h)| h - l))))
-}
-
-/// ⟨θ, xᵢ⟩ for every row.
-pub(crate) fn project(x: &Points, theta: &[f64]) -> Vec<f64> {
-    x.rows().map(|row| super::plan::dot(row, theta)).collect()
-}
-
-pub(crate) fn ranked(mu: &Empirical, theta: &[f64], needs_order: bool) -> Ranked {
-    let values = project(mu.points(), theta);
-    if needs_order {
-        Ranked::new(&values, (!mu.is_uniform()).then(|| mu.weights()))
-    } else {
-        Ranked::uniform_values(values, &mut Scratch::default())
-    }
-}
-
-/// The atoms of a measure, to be projected on eight directions at once.
-struct Projector<'a> {
-    mu: &'a Empirical,
-}
-
-impl<'a> Projector<'a> {
-    fn new(mu: &'a Empirical) -> Self {
-        Projector { mu }
-    }
-
-    /// The projections on some of the directions, sorted, with their weights; the order is there if it is asked for.
-    fn ranked(&self, theta: &Points, lines: Range<usize>, needs_order: bool) -> Vec<Ranked> {
-        let weights = (!self.mu.is_uniform()).then(|| self.mu.weights());
-        let (mut scratch, mut with_order) = (Scratch::default(), RankScratch::default());
-        let directions: Vec<[f64; WIDTH]> = lines
-            .clone()
-            .step_by(WIDTH)
-            .flat_map(|start| {
-                // The last stands in for those that are missing.
-                let row = move |i: usize| theta.row((start + i).min(theta.len() - 1));
-                (0..theta.dim()).map(move |k| std::array::from_fn(|i| row(i)[k]))
-            })
-            .collect();
-        let mut values = vec![vec![0.0; self.mu.len()]; lines.len()];
-        dispatch(Project { points: self.mu.points(), directions: &directions, out: &mut values });
-        values
-            .into_iter()
-            .map(|values| {
-                if needs_order || weights.is_some() {
-                    Ranked::with(&values, weights, &mut with_order)
-                } else {
-                    Ranked::uniform_values(values, &mut scratch)
-                }
-            })
-            .collect()
-    }
-}
-
-/// ⟨θ, x⟩ for all x and some θ, of which eight after the other are in the lanes, summed over the coordinates in order.
-struct Project<'a> {
-    points: &'a Points,
-    /// Coordinate k of eight θ, for all k; then those of the next eight.
-    directions: &'a [[f64; WIDTH]],
-    out: &'a mut [Vec<f64>],
-}
-
-impl LaneOp for Project<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let (n, d) = (self.points.len(), self.points.dim());
-        let coordinates = self.points.as_slice();
-        let mut first = 0;
-        // Eight points at a time, of which the last stands in for those that are missing.
-        while first < n {
-            let mut rows = [&coordinates[..0]; WIDTH];
-            for i in 0..WIDTH {
-                let row = if first + i < n { first + i } else { n - 1 };
-                rows[i] = &coordinates[row * d..(row + 1) * d];
-            }
-            let count = if first + WIDTH < n { WIDTH } else { n - first };
-            let mut line = 0;
-            while line < self.out.len() {
-                let eight = &self.directions[line / WIDTH * d..(line / WIDTH + 1) * d];
-                let mut sums = [F64s::splat(l, 0.0); WIDTH];
-                for k in 0..d {
-                    let theta = F64s::load(l, &eight[k]);
-                    for i in 0..WIDTH {
-                        sums[i] = theta.mul_add(F64s::splat(l, rows[i][k]), sums[i]);
-                    }
-                }
-                let mut values = [[0.0; WIDTH]; WIDTH];
-                for i in 0..WIDTH {
-                    sums[i].store(&mut values[i]);
-                }
-                let lines = if line + WIDTH < self.out.len() { WIDTH } else { self.out.len() - line };
-                for k in 0..lines {
-                    let out = &mut self.out[line + k][first..first + count];
-                    for i in 0..count {
-                        out[i] = values[i][k];
-                    }
-                }
-                line += WIDTH;
-            }
-            first += WIDTH;
-        }
-    }
-}
-
-/// Some of the directions in eights of coordinates, filled up with zeros to an even number of them.
-fn in_lanes(theta: &Points, lines: Range<usize>) -> Vec<[f64; WIDTH]> {
-    let eights = theta.dim().div_ceil(2 * WIDTH) * 2;
-    let mut out = vec![[0.0; WIDTH]; eights * lines.len()];
-    for (out, line) in out.chunks_exact_mut(eights).zip(lines) {
-        out.as_flattened_mut()[..theta.dim()].copy_from_slice(theta.row(line));
-    }
-    out
-}
-
-/// Rows that [`Combine`] adds up together.
-const TILE: usize = 4;
-
-/// Adds Σ slopeᵢ · θ over some lines, at most [`BATCH`], to the rows i of a block.
-struct Combine<'a> {
-    /// The slopes of all atoms along each line.
-    slopes: &'a [&'a [f64]],
-    /// The directions of the lines, [`in_lanes`].
-    theta: &'a [[f64; WIDTH]],
-    first: usize,
-    dim: usize,
-    out: &'a mut [f64],
-}
-
-impl LaneOp for Combine<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<L: Lanes>(self, l: L) {
-        let (count, lines) = (self.out.len() / self.dim, self.slopes.len());
-        let eights = self.theta.len() / lines;
-        let mut slopes = [[0.0; TILE]; BATCH];
-        let mut first = 0;
-        while first < count {
-            // The last row stands in for those that are missing.
-            let rows = if first + TILE < count { TILE } else { count - first };
-            for k in 0..lines {
-                for i in 0..TILE {
-                    let row = if i < rows { i } else { rows - 1 };
-                    slopes[k][i] = self.slopes[k][self.first + first + row];
-                }
-            }
-            let mut c = 0;
-            while c < eights {
-                let mut sums = [[F64s::splat(l, 0.0); 2]; TILE];
-                for k in 0..lines {
-                    let left = F64s::load(l, &self.theta[k * eights + c]);
-                    let right = F64s::load(l, &self.theta[k * eights + c + 1]);
-                    for i in 0..TILE {
-                        let slope = F64s::splat(l, slopes[k][i]);
-                        sums[i][0] = slope.mul_add(left, sums[i][0]);
-                        sums[i][1] = slope.mul_add(right, sums[i][1]);
-                    }
-                }
-                let mut tile = [[[0.0; WIDTH]; 2]; TILE];
-                for i in 0..TILE {
-                    sums[i][0].store(&mut tile[i][0]);
-                    sums[i][1].store(&mut tile[i][1]);
-                }
-                for i in 0..rows {
-                    let row = &mut self.out[(first + i) * self.dim..][..self.dim];
-                    let sums = tile[i].as_flattened();
-                    for (out, sum) in row[c * WIDTH..].iter_mut().zip(sums) {
-                        *out += sum;
-                    }
-                }
-                c += 2;
-            }
-            first += TILE;
-        }
-    }
-}
-
-/// A target with its directions, and perhaps its sorted projections.
-struct Sliced<'a> {
-    nu: &'a Empirical,
-    theta: Points,
-    projected: Vec<Ranked>,
-}
-
-impl<'a> Sliced<'a> {
-    fn new(nu: &'a Empirical, divergence: &SlicedWasserstein) -> Result<Self> {
-        Ok(Sliced { nu, theta: divergence.directions(nu.dim())?, projected: Vec::new() })
-    }
 }
 
 impl Divergence for SlicedWasserstein {
@@ -466,38 +165,34 @@ impl Divergence for SlicedWasserstein {
 
     fn value(&self, mu: &Empirical, nu: &Empirical) -> Result<f64> {
         check_pair(mu, nu, self.p)?;
-        finite(self.value_of(mu, &Sliced::new(nu, self)?))
+        finite(self.value_of(mu, &Lines::new(nu, &self.directions)?))
     }
 
     fn variation(&self, mu: &Empirical, nu: &Empirical) -> Result<Variation> {
         check_pair(mu, nu, self.p)?;
-        finite_variation(self.variation_of(mu, &Sliced::new(nu, self)?)?)
+        finite_variation(self.variation_of(mu, &Lines::new(nu, &self.directions)?)?)
     }
 
     /// Keeps the directions and the sorted projections of the target, L·m numbers and, if it has weights, their order.
     fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {
-        let mut sliced = Sliced::new(target, self)?;
-        let theta = &sliced.theta;
-        let points = Projector::new(target);
-        let lines = parallel::map_blocks(self.count(), TOGETHER, |part| points.ranked(theta, part, false));
-        sliced.projected = lines.into_iter().flatten().collect();
-        Ok(Box::new(TowardSliced { divergence: self, target: sliced }))
+        let target = Lines::new(target, &self.directions)?.kept();
+        Ok(Box::new(TowardSliced { divergence: self, target }))
     }
 }
 
 struct TowardSliced<'a> {
     divergence: &'a SlicedWasserstein,
-    target: Sliced<'a>,
+    target: Lines<'a>,
 }
 
 impl Functional for TowardSliced<'_> {
     fn variation(&self, mu: &Empirical) -> Result<Variation> {
-        check_pair(mu, self.target.nu, self.divergence.p)?;
+        check_pair(mu, self.target.of, self.divergence.p)?;
         finite_variation(self.divergence.variation_of(mu, &self.target)?)
     }
 
     fn value(&self, mu: &Empirical) -> Result<f64> {
-        check_pair(mu, self.target.nu, self.divergence.p)?;
+        check_pair(mu, self.target.of, self.divergence.p)?;
         finite(self.divergence.value_of(mu, &self.target))
     }
 }
@@ -505,6 +200,7 @@ impl Functional for TowardSliced<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slices::{BATCH, ROWS, directions, project};
     use crate::transport::{line, test_support::*};
 
     #[test]

@@ -49,6 +49,16 @@ impl Ranked {
         &self.order
     }
 
+    /// The atoms, ascending.
+    pub(crate) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Their weights, or none when all are equal.
+    pub(crate) fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
+    }
+
     /// ∫ |F⁻¹ − G⁻¹|^p du, without a root.
     pub(crate) fn mean_power(&self, other: &Ranked, p: f64) -> f64 {
         if p == 1.0 {

@@ -31,7 +31,7 @@ pub enum LossConfig {
         #[serde(default = "three_bandwidths")]
         bandwidths: Vec<f64>,
     },
-    /// The energy distance.
+    /// The energy distance; along lines that turn at every step where `energy` does so by default.
     Energy {
         /// The exponent s, inside (0, 2).
         #[serde(default = "one")]
@@ -140,7 +140,10 @@ impl LossConfig {
                 D2Config { family: family.clone(), ..D2Config::default() }.changes(at)
             }
             LossConfig::Characteristic { .. } | LossConfig::Sliced { .. } => true,
-            LossConfig::Energy { .. } | LossConfig::Mmd { .. } | LossConfig::Sinkhorn { .. } => false,
+            &LossConfig::Energy { exponent } => {
+                EnergyConfig { exponent, ..EnergyConfig::default() }.changes(at)
+            }
+            LossConfig::Mmd { .. } | LossConfig::Sinkhorn { .. } => false,
         }
     }
 

@@ -189,7 +189,12 @@ mod tests {
     #[test]
     fn twins_take_the_steps_of_the_native_divergences() {
         same_steps(MmdConfig { batch: 64, ..MmdConfig::default() });
-        same_steps(EnergyConfig { batch: 64, target_batch: Some(50), ..EnergyConfig::default() });
+        same_steps(EnergyConfig {
+            batch: 64,
+            target_batch: Some(50),
+            lines: Some(0),
+            ..EnergyConfig::default()
+        });
         same_steps(SinkhornConfig {
             batch: 64,
             epsilon: 0.1,

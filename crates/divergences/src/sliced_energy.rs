@@ -1,0 +1,288 @@
+//! The energy distance along lines: sorting instead of pairs.
+
+use crate::axioms::Axioms;
+use crate::divergence::{Divergence, finite, finite_variation};
+use crate::energy::EnergyDistance;
+use crate::slices::{AlongLine, Directions, Lines, SumOverLines};
+use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, OffDiagonal, Statistic};
+use crate::transport::Ranked;
+use measures::{Empirical, Functional, Measure, Points, Result, Seed, Variation, check_dim};
+
+/// The energy distance of the projections on L lines, averaged:
+///
+/// ```text
+/// E_L(μ, ν) = c_d L⁻¹ Σ_l E(⟨θ_l, ·⟩_#μ, ⟨θ_l, ·⟩_#ν),     c_d = √π Γ((d + 1)/2) / Γ(d/2) = 1 / E|⟨θ, e⟩|.
+/// ```
+///
+/// Since c_d E|⟨θ, x⟩| = ‖x‖ for θ uniform on the sphere, the expectation over directions is the
+/// [energy distance](EnergyDistance) in ℝ^d, value and gradient. Each line takes O(n log n) where pairs take O(n²), and with
+/// the lines of [`spread_directions`](crate::transport::spread_directions) few will do in the plane: a pair at angle φ is
+/// given the length r (1 + 2cos(2Lφ')/(4L² − 1) + …), φ' its angle to the lines, errors below 0.2% at L = 16 that
+/// cancel over pairs. In higher dimensions the error is of order √(d/L) of the distance of a pair, which cancels likewise.
+///
+/// The directions are a function of the seed and the dimension alone, so that E_L is the same function at every call:
+/// **squared**, its root a pseudo-metric for finite L. In one dimension it is the energy distance itself. Source: Hertrich,
+/// Wald, Altekrüger and Hagemann, *Generative sliced MMD flows with Riesz kernels* (2024), arXiv 2305.11463.
+///
+/// ```
+/// use divergences::{Divergence, EnergyDistance, SlicedEnergy, Statistic};
+/// use divergences::measures::{Empirical, Points, Seed};
+/// let mu = Empirical::uniform(Points::from_rows(&[[0.0, 0.0], [1.0, 0.0], [0.3, 2.0]]))?;
+/// let nu = Empirical::uniform(Points::from_rows(&[[0.0, 3.0], [1.0, 4.0], [-2.0, 1.0]]))?;
+/// let pairs = EnergyDistance::new(Statistic::Plugin).value(&mu, &nu)?;
+/// let lines = SlicedEnergy::new(Statistic::Plugin, 64, Seed::new(0))?.value(&mu, &nu)?;
+/// assert!((lines / pairs - 1.0).abs() < 1e-3);
+/// # Ok::<(), divergences::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlicedEnergy {
+    statistic: Statistic,
+    directions: Directions,
+}
+
+impl SlicedEnergy {
+    /// The mean over `directions` lines that keep apart, drawn with `seed`.
+    ///
+    /// # Errors
+    /// No direction.
+    pub fn new(statistic: Statistic, directions: usize, seed: Seed) -> Result<Self> {
+        Ok(SlicedEnergy { statistic, directions: Directions::spread(directions, seed)? })
+    }
+
+    /// The mean over given directions, one a row, L×d; they are scaled to length one.
+    ///
+    /// # Errors
+    /// No direction, or one of length zero (its row is named).
+    pub fn along(statistic: Statistic, directions: Points) -> Result<Self> {
+        Ok(SlicedEnergy { statistic, directions: Directions::given(directions)? })
+    }
+
+    /// The directions used in dimension `dim`, L×d, unit vectors.
+    ///
+    /// # Errors
+    /// `dim` is zero, or not the dimension of the directions that were given.
+    pub fn directions(&self, dim: usize) -> Result<Points> {
+        self.directions.of(dim)
+    }
+
+    /// How the sums within the two measures are weighed.
+    fn sides(&self, mu: &Empirical, nu: &Empirical) -> Result<[Side; 2]> {
+        Ok([Side::of(self.statistic, ATOMS_OF_MU, mu)?, Side::of(self.statistic, ATOMS_OF_NU, nu)?])
+    }
+
+    /// What the sum over lines is multiplied by.
+    fn share(&self, dim: usize) -> f64 {
+        slicing_constant(dim) / self.directions.count() as f64
+    }
+
+    fn value_of(&self, mu: &Empirical, target: &Lines<'_>) -> Result<f64> {
+        let [own, other] = self.sides(mu, target.of)?;
+        let sum = target.sum(mu, |x, y| merge(x, y, |_, _| ()).value(own, other));
+        finite(self.share(mu.dim()) * sum)
+    }
+
+    fn variation_of(&self, mu: &Empirical, target: &Lines<'_>) -> Result<SumOverLines> {
+        let [own, other] = self.sides(mu, target.of)?;
+        let sum = target.sum_with_slopes(mu, |x, y| {
+            let n = x.values().len();
+            let (mut potential, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
+            let merged = merge(x, y, |from_x, from_y| {
+                potential.push(2.0 * (from_y.distance - own.scale * from_x.distance));
+                slopes.push(2.0 * (from_y.slope - own.scale * from_x.slope));
+            });
+            if self.statistic == Statistic::Unbiased {
+                // the normalisation 1 − Σ wᵢ² depends on the weights too
+                let by_weight = 2.0 * merged.own * own.scale * own.scale;
+                let mass = Mass::of(x);
+                potential.iter_mut().enumerate().for_each(|(i, h)| *h -= by_weight * mass.at(i));
+            }
+            AlongLine { value: merged.value(own, other), potential, slopes }
+        });
+        let share = self.share(mu.dim());
+        let value = share * sum.value;
+        Ok(SumOverLines { value, ..sum.scaled_slopes(share) })
+    }
+}
+
+/// √π Γ((d + 1)/2) / Γ(d/2), by c_{d+2} = c_d (d + 1)/d.
+fn slicing_constant(dim: usize) -> f64 {
+    let (first, c) = if dim.is_multiple_of(2) { (2, 0.5 * std::f64::consts::PI) } else { (1, 1.0) };
+    (first..dim).step_by(2).fold(c, |c, d| c * (d + 1) as f64 / d as f64)
+}
+
+/// What the mean distance within one measure is multiplied by: 1, or 1/(1 − Σ wᵢ²) without its diagonal.
+#[derive(Clone, Copy)]
+struct Side {
+    scale: f64,
+}
+
+impl Side {
+    fn of(statistic: Statistic, what: &'static str, mu: &Empirical) -> Result<Self> {
+        let scale = match statistic {
+            Statistic::Plugin => 1.0,
+            Statistic::Unbiased => OffDiagonal::new(what, mu)?.rest.recip(),
+        };
+        Ok(Side { scale })
+    }
+}
+
+/// The mass of the first atoms of a sorted list, and of each.
+enum Mass {
+    Equal(f64),
+    Below(Vec<f64>),
+}
+
+impl Mass {
+    fn of(x: &Ranked) -> Self {
+        let Some(weights) = x.weights() else { return Mass::Equal(x.values().len() as f64) };
+        let mut below = Vec::with_capacity(weights.len() + 1);
+        below.push(0.0);
+        below.extend(weights.iter().scan(0.0, |sum, w| {
+            *sum += w;
+            Some(*sum)
+        }));
+        Mass::Below(below)
+    }
+
+    fn below(&self, rank: usize) -> f64 {
+        match self {
+            Mass::Equal(n) => rank as f64 / n,
+            Mass::Below(below) => below[rank],
+        }
+    }
+
+    fn at(&self, rank: usize) -> f64 {
+        self.below(rank + 1) - self.below(rank)
+    }
+}
+
+/// ∫|z − x| dμ and its derivative in z, at an atom the mean of both sides: coinciding points do not pull.
+#[derive(Clone, Copy)]
+struct Pull {
+    distance: f64,
+    slope: f64,
+}
+
+/// Sums over two sorted lists.
+struct Merged {
+    /// ∫(F − G)².
+    difference: f64,
+    /// ΣΣ wᵢwⱼ|xᵢ − xⱼ| within each.
+    own: f64,
+    other: f64,
+}
+
+impl Merged {
+    fn value(&self, own: Side, other: Side) -> f64 {
+        2.0 * self.difference + (1.0 - own.scale) * self.own + (1.0 - other.scale) * self.other
+    }
+}
+
+/// Walks through both lists in order and visits the atoms of x, with the pull of both measures there.
+fn merge(x: &Ranked, y: &Ranked, visit: impl FnMut(Pull, Pull)) -> Merged {
+    match (Mass::of(x), Mass::of(y)) {
+        // Two divisions an atom would be most of the work.
+        (Mass::Equal(n), Mass::Equal(m)) => {
+            let (n, m) = (1.0 / n, 1.0 / m);
+            walk(x.values(), y.values(), |i| i as f64 * n, |j| j as f64 * m, visit)
+        }
+        (of_x, of_y) => walk(x.values(), y.values(), |i| of_x.below(i), |j| of_y.below(j), visit),
+    }
+}
+
+fn walk(
+    x: &[f64],
+    y: &[f64],
+    below_x: impl Fn(usize) -> f64,
+    below_y: impl Fn(usize) -> f64,
+    mut visit: impl FnMut(Pull, Pull),
+) -> Merged {
+    let mut at = x[0].min(y[0]);
+    let mean_distance = |values: &[f64], below: &dyn Fn(usize) -> f64| -> f64 {
+        values.iter().enumerate().map(|(i, v)| (below(i + 1) - below(i)) * (v - at)).sum()
+    };
+    let (mut from_x, mut from_y) = (mean_distance(x, &below_x), mean_distance(y, &below_y));
+    let (mut i, mut j, mut f, mut g) = (0, 0, 0.0, 0.0);
+    let mut merged = Merged { difference: 0.0, own: 0.0, other: 0.0 };
+    while i < x.len() || j < y.len() {
+        let next_x = if i < x.len() { x[i] } else { f64::INFINITY };
+        let next_y = if j < y.len() { y[j] } else { f64::INFINITY };
+        let next = next_x.min(next_y);
+        let step = next - at;
+        at = next;
+        from_x += (2.0 * f - 1.0) * step;
+        from_y += (2.0 * g - 1.0) * step;
+        merged.difference += (f - g) * (f - g) * step;
+        let start = i;
+        while i < x.len() && x[i] == at {
+            i += 1;
+        }
+        while j < y.len() && y[j] == at {
+            j += 1;
+        }
+        let (f_after, g_after) = (below_x(i), below_y(j));
+        let pulls = (
+            Pull { distance: from_x, slope: f + f_after - 1.0 },
+            Pull { distance: from_y, slope: g + g_after - 1.0 },
+        );
+        for _ in start..i {
+            visit(pulls.0, pulls.1);
+        }
+        merged.own += (f_after - f) * from_x;
+        merged.other += (g_after - g) * from_y;
+        (f, g) = (f_after, g_after);
+    }
+    merged
+}
+
+impl Divergence for SlicedEnergy {
+    fn axioms(&self) -> Axioms {
+        Axioms { separation: false, rotation: false, ..EnergyDistance::new(self.statistic).axioms() }
+    }
+
+    fn value(&self, mu: &Empirical, nu: &Empirical) -> Result<f64> {
+        check_dim("second measure", mu.dim(), nu.dim())?;
+        self.value_of(mu, &Lines::new(nu, &self.directions)?)
+    }
+
+    /// The gradient in the points takes the pull of a coinciding projection as zero.
+    fn variation(&self, mu: &Empirical, nu: &Empirical) -> Result<Variation> {
+        check_dim("second measure", mu.dim(), nu.dim())?;
+        let sum = self.variation_of(mu, &Lines::new(nu, &self.directions)?)?;
+        finite_variation(Variation::from_potential(mu, sum.value, sum.potential, sum.gradients))
+    }
+
+    fn gradient_field(&self, mu: &Empirical, nu: &Empirical) -> Result<Points> {
+        check_dim("second measure", mu.dim(), nu.dim())?;
+        crate::divergence::finite_field(self.variation_of(mu, &Lines::new(nu, &self.directions)?)?.gradients)
+    }
+
+    /// Keeps the sorted projections of the target, L·m numbers and, if it has weights, their order.
+    fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {
+        let target = Lines::new(target, &self.directions)?.kept();
+        Ok(Box::new(TowardSliced { energy: self, target }))
+    }
+}
+
+struct TowardSliced<'a> {
+    energy: &'a SlicedEnergy,
+    target: Lines<'a>,
+}
+
+impl Functional for TowardSliced<'_> {
+    fn variation(&self, mu: &Empirical) -> Result<Variation> {
+        check_dim("second measure", mu.dim(), self.target.of.dim())?;
+        let sum = self.energy.variation_of(mu, &self.target)?;
+        finite_variation(Variation::from_potential(mu, sum.value, sum.potential, sum.gradients))
+    }
+
+    fn value(&self, mu: &Empirical) -> Result<f64> {
+        check_dim("second measure", mu.dim(), self.target.of.dim())?;
+        self.energy.value_of(mu, &self.target)
+    }
+
+    fn gradient_field(&self, mu: &Empirical) -> Result<Points> {
+        check_dim("second measure", mu.dim(), self.target.of.dim())?;
+        crate::divergence::finite_field(self.energy.variation_of(mu, &self.target)?.gradients)
+    }
+}
