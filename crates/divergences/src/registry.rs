@@ -4,7 +4,6 @@
 use crate::block::BlockMmd;
 use crate::divergence::Divergence;
 use crate::energy::EnergyDistance;
-use crate::sliced_energy::SlicedEnergy;
 use crate::family::{
     Activation, Bumps, Exponentials, FourierLattice, Functions, Hermite, Monomials, RandomFrequencies, Ridge,
     SteinImage,
@@ -17,6 +16,7 @@ use crate::mean_ipm::MeanIpm;
 use crate::mmd::Mmd;
 use crate::phi::{Critic, DualPhi, Phi, PhiDivergence};
 use crate::quality::Frechet;
+use crate::sliced_energy::SlicedEnergy;
 use crate::spectral::{Approach, SpectralMmd};
 use crate::statistic::Statistic;
 use crate::sup_ipm::{Kantorovich, RkhsBall, SupIpm, SupPairs};

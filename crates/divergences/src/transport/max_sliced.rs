@@ -254,8 +254,7 @@ mod tests {
             assert_eq!(found.status, Status::Converged);
             for theta in theta.rows() {
                 let on_line = |mu: &Empirical| {
-                    Empirical::uniform(Points::from_line(crate::slices::project(mu.points(), theta)))
-                        .unwrap()
+                    Empirical::uniform(Points::from_line(crate::slices::project(mu.points(), theta))).unwrap()
                 };
                 let slice = line::distance(&on_line(&mu), &on_line(&nu), p).unwrap();
                 assert!(slice <= found.value * (1.0 + 1e-9), "p {p}: {slice} and {found:?}");

@@ -54,8 +54,8 @@ mod unlisted;
 mod wasserstein;
 mod with_itself;
 
-pub(crate) use cost::bounding_box;
 pub use crate::slices::{directions, spread_directions};
+pub(crate) use cost::bounding_box;
 pub use cost::{Cost, Custom, NormPower};
 pub use exact::{Exact, assignment, solve};
 pub use gaussian::GaussianTransport;

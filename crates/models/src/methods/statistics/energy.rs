@@ -121,7 +121,10 @@ mod tests {
         let config = |lines, exponent| EnergyConfig { lines, exponent, ..EnergyConfig::default() };
         assert_eq!(config(None, 1.0).lines(2).unwrap(), LINES);
         assert_eq!((config(None, 1.0).lines(3).unwrap(), config(None, 1.5).lines(2).unwrap()), (0, 0));
-        assert_eq!((config(Some(0), 1.0).lines(2).unwrap(), config(Some(40), 1.0).lines(8).unwrap()), (0, 40));
+        assert_eq!(
+            (config(Some(0), 1.0).lines(2).unwrap(), config(Some(40), 1.0).lines(8).unwrap()),
+            (0, 40)
+        );
         let error = config(Some(4), 1.5).lines(2).unwrap_err().to_string();
         assert!(error.contains("lines") && error.contains("exponent"), "{error}");
     }
