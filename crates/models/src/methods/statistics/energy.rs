@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn lines_are_those_of_the_plane_unless_given() {
-        let config = |lines, exponent| EnergyConfig { lines, exponent, ..EnergyConfig::default() };
+        let config = |lines, exponent| EnergyConfig { exponent, lines, ..EnergyConfig::default() };
         assert_eq!(config(None, 1.0).lines(2).unwrap(), LINES);
         assert_eq!((config(None, 1.0).lines(3).unwrap(), config(None, 1.5).lines(2).unwrap()), (0, 0));
         assert_eq!(
