@@ -48,12 +48,12 @@ impl Directions {
         directions.check_finite("directions")?;
         for (index, row) in directions.rows_mut().enumerate() {
             let length = NormPower::euclidean().length(row.iter().copied());
-            if length == 0.0 {
+            if length == 0.0 || length.is_infinite() {
                 return Err(Error::Entry {
                     what: "length of directions",
                     index,
-                    value: 0.0,
-                    must: "positive",
+                    value: length,
+                    must: "positive and finite",
                 });
             }
             row.iter_mut().for_each(|v| *v /= length);
@@ -110,11 +110,12 @@ pub fn directions(dim: usize, count: usize, seed: Seed) -> Result<Points> {
     }))
 }
 
-/// `count` unit vectors of ℝ^`dim` that keep apart, of which a random one is uniform on the sphere: in the plane at equal angles
-/// πl/L, turned together by a random share of π/L; in higher dimensions orthogonal to each other in groups of d.
+/// `count` unit vectors of ℝ^`dim` that keep apart, of which a random one is, up to its sign, uniform on the sphere: in the plane
+/// at equal angles πl/L, turned together by a random share of π/L; in higher dimensions orthogonal to each other in groups
+/// of d.
 ///
-/// A mean over them has the expectation of one over [`directions`] and, for functions that vary slowly with the direction, a
-/// smaller variance. Source for orthogonal groups: Rowland et al., *Orthogonal estimation of Wasserstein distances* (2019),
+/// A mean of an even function over them has the expectation of one over [`directions`] and, for functions that vary slowly with
+/// the direction, a smaller variance. Source for orthogonal groups: Rowland et al., *Orthogonal estimation of Wasserstein distances* (2019),
 /// arXiv 1903.03784.
 ///
 /// # Errors
@@ -132,13 +133,16 @@ pub fn spread_directions(dim: usize, count: usize, seed: Seed) -> Result<Points>
     while first < count {
         // Gram and Schmidt, twice for the digits: the directions of Gaussian vectors become a uniform frame.
         for l in first..count.min(first + dim) {
+            let mut rest = all.row(l).to_vec();
             for k in (first..l).chain(first..l) {
-                let along = dot(all.row(l), all.row(k));
-                let other = all.row(k).to_vec();
-                all.row_mut(l).iter_mut().zip(other).for_each(|(v, o)| *v -= along * o);
+                let along = dot(&rest, all.row(k));
+                rest.iter_mut().zip(all.row(k)).for_each(|(v, o)| *v -= along * o);
             }
-            let length = NormPower::euclidean().length(all.row(l).iter().copied());
-            all.row_mut(l).iter_mut().for_each(|v| *v /= length);
+            let length = NormPower::euclidean().length(rest.iter().copied());
+            // What is hardly more than round-off has no direction; the vector stays as it was drawn.
+            if length > 1e-8 {
+                all.row_mut(l).iter_mut().zip(rest).for_each(|(v, rest)| *v = rest / length);
+            }
         }
         first += dim;
     }
@@ -150,19 +154,24 @@ pub fn spread_directions(dim: usize, count: usize, seed: Seed) -> Result<Points>
 pub(crate) struct Lines<'a> {
     pub(crate) of: &'a Empirical,
     pub(crate) theta: Points,
+    /// Directions of one task.
+    together: usize,
     kept: Vec<Ranked>,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(of: &'a Empirical, directions: &Directions) -> Result<Self> {
-        Ok(Lines { of, theta: directions.of(of.dim())?, kept: Vec::new() })
+        // Lines that keep apart are few, and there should be work for more than one thread.
+        let together = if matches!(directions, Directions::Spread { .. }) { WIDTH } else { TOGETHER };
+        Ok(Lines { of, theta: directions.of(of.dim())?, together, kept: Vec::new() })
     }
 
     /// The same with its projections kept for further calls.
     pub(crate) fn kept(self) -> Self {
         let points = Projector::new(self.of);
-        let lines =
-            parallel::map_blocks(self.theta.len(), TOGETHER, |part| points.ranked(&self.theta, part, false));
+        let lines = parallel::map_blocks(self.theta.len(), self.together, |part| {
+            points.ranked(&self.theta, part, false)
+        });
         Lines { kept: lines.into_iter().flatten().collect(), ..self }
     }
 
@@ -178,7 +187,7 @@ impl<'a> Lines<'a> {
     /// Σ over lines of a function of the sorted projections of `mu` and of this measure.
     pub(crate) fn sum(&self, mu: &Empirical, value: impl Fn(&Ranked, &Ranked) -> f64 + Sync) -> f64 {
         let x = Projector::new(mu);
-        let values = parallel::map_blocks(self.theta.len(), TOGETHER, |part| {
+        let values = parallel::map_blocks(self.theta.len(), self.together, |part| {
             let x = x.ranked(&self.theta, part.clone(), false);
             self.on(part, |y| x.iter().zip(y).map(|(x, y)| value(x, y)).collect::<Vec<_>>())
         });
@@ -195,7 +204,7 @@ impl<'a> Lines<'a> {
         let mut sum = SumOverLines { value: 0.0, potential: vec![0.0; n], gradients: Points::zeros(n, d) };
         let x = Projector::new(mu);
         for batch in parallel::blocks(self.theta.len(), BATCH) {
-            let parts = parallel::map_blocks(batch.len(), TOGETHER, |part| {
+            let parts = parallel::map_blocks(batch.len(), self.together, |part| {
                 let part = batch.start + part.start..batch.start + part.end;
                 let x = x.ranked(&self.theta, part.clone(), true);
                 let mut potential = vec![0.0; n];
@@ -441,7 +450,7 @@ mod tests {
     fn spread_directions_are_uniform_and_keep_apart() {
         for (dim, count) in [(1, 3), (2, 7), (3, 7), (5, 12)] {
             let runs = 4000;
-            let mut squares = vec![0.0; count];
+            let (mut squares, mut turned) = (vec![0.0; count], 0.0);
             for run in 0..runs {
                 let theta = spread_directions(dim, count, Seed::new(run)).unwrap();
                 for (l, row) in theta.rows().enumerate() {
@@ -452,6 +461,8 @@ mod tests {
                     }
                 }
                 if dim == 2 {
+                    let first = theta.row(0);
+                    turned += (2.0 * count as f64 * first[1].atan2(first[0])).cos() / runs as f64;
                     let step = PI / count as f64;
                     for l in 1..count {
                         assert!((dot(theta.row(l), theta.row(l - 1)) - step.cos()).abs() < 1e-14);
@@ -459,6 +470,8 @@ mod tests {
                 }
             }
             // ⟨θ, e⟩² has variance 3/(d(d + 2)) − 1/d²; in the plane each direction sees a part of the circle alone.
+            // cos 2Lφ has mean 0 and variance ½ if the turn is uniform.
+            assert!(turned.abs() < 5.5 * (0.5 / runs as f64).sqrt(), "{turned}");
             let mean = squares.iter().sum::<f64>() / count as f64;
             assert!((mean - 1.0 / dim as f64).abs() < 1e-2, "{dim}: {mean}");
             if dim > 2 {

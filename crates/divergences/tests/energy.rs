@@ -216,8 +216,8 @@ fn sliced_energies_are_means_over_their_lines() {
     }
 }
 
-/// Sixteen lines in the plane have the value and the gradient of all pairs to a few parts in a thousand, and means over
-/// turns come nearer.
+/// Sixteen lines in the plane have the value and the gradient of all pairs to 2% between laws that are apart, and means
+/// over turns come nearer.
 #[test]
 fn few_lines_are_enough_in_the_plane() {
     let draw = |seed| {

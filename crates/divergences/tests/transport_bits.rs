@@ -1,10 +1,10 @@
 //! Transport gives the same bytes on every instruction set and for any number of threads.
 
-use divergences::Divergence;
 use divergences::transport::{
     Cost, MaxSliced, NormPower, Periodic, Potentials, Sinkhorn, SinkhornDivergence, SlicedWasserstein,
     Transport, Unbalanced, Wasserstein, circle, line, solve,
 };
+use divergences::{Divergence, SlicedEnergy, Statistic};
 use measures::lanes::{Isa, force};
 use measures::zoo::Gaussian;
 use measures::{Empirical, Sample, Seed};
@@ -100,6 +100,8 @@ fn lines() -> Vec<u64> {
         bits.add_divergence(&sliced, &mu, &nu);
         bits.add_divergence(&sliced.averaged_in(3.0).unwrap(), &mu, &nu);
         bits.add_divergence(&MaxSliced::new(2.0, 5, Seed::new(1)).unwrap(), &mu, &nu);
+        let energy = SlicedEnergy::new(Statistic::Unbiased, 70, Seed::new(1)).unwrap();
+        bits.add_divergence(&energy, &mu, &nu);
     }
     bits.0
 }

@@ -103,9 +103,9 @@ impl Ground {
         self.reference().len()
     }
 
-    /// The number of rows trained on, where it is finite.
-    pub(super) fn rows(&self) -> Option<usize> {
-        self.rows.as_ref().map(Points::len)
+    /// The rows trained on; none where draws never end.
+    pub(super) fn trained_on(&self) -> Option<&Points> {
+        self.rows.as_ref()
     }
 
     /// What to train on.

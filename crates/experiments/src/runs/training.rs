@@ -22,10 +22,16 @@ pub(super) fn bounded_by_rows(method: &str) -> &'static [&'static str] {
     }
 }
 
-/// The default settings of a method, with no batch larger than the rows there are.
-pub(super) fn lowered(method: &dyn AnyMethod, rows: Option<usize>) -> Value {
+/// The default settings of a method, with no batch larger than the rows there are, and data as they are where a column of them
+/// is constant and has no scale: in images, corners that nothing is drawn on.
+pub(super) fn suited(method: &dyn AnyMethod, rows: Option<&Points>) -> Value {
     let mut settings = method.default_config();
     if let Some(rows) = rows {
+        let constant = |k: usize| rows.rows().all(|row| row[k] == rows.row(0)[k]);
+        if (0..rows.dim()).any(constant) {
+            leave_as_is(&mut settings);
+        }
+        let rows = rows.len();
         for key in bounded_by_rows(method.name()) {
             match settings.get_mut(*key) {
                 Some(value) if value.as_u64().is_some_and(|count| count > rows as u64) => {
@@ -36,6 +42,17 @@ pub(super) fn lowered(method: &dyn AnyMethod, rows: Option<usize>) -> Value {
         }
     }
     settings
+}
+
+/// Turns standardisation off wherever the settings have it.
+fn leave_as_is(settings: &mut Value) {
+    for (key, value) in settings.as_object_mut().into_iter().flatten() {
+        if key == "standardise" {
+            *value = json!(false);
+        } else {
+            leave_as_is(value);
+        }
+    }
 }
 
 /// Steps of a trial at most, and how long it lasts.
@@ -109,4 +126,26 @@ pub(super) fn resolved(
     let model = models::load(&path);
     let _ = std::fs::remove_file(&path);
     Ok(Some(model?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use models::{Data, methods::all};
+
+    /// Data with a column that does not vary, of fewer rows than batches have, are what every method can be started on.
+    #[test]
+    fn every_method_starts_on_what_its_settings_are_suited_to() {
+        let rows =
+            Points::from_fn(90, 3, |i, row| row.copy_from_slice(&[(i as f64).sin(), 0.0, (i as f64).cos()]));
+        for method in all() {
+            let settings = suited(*method, Some(&rows));
+            assert!(!settings.to_string().contains("\"standardise\":true"), "{}: {settings}", method.name());
+            let source = Data::new(rows.clone()).unwrap();
+            let train = TrainConfig { steps: 2, ..TrainConfig::default() };
+            if let Err(error) = method.start(&settings, train, &source) {
+                panic!("{}: {error}", method.name());
+            }
+        }
+    }
 }

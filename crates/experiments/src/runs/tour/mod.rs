@@ -4,7 +4,7 @@ mod board;
 mod measure;
 
 use super::ground::Ground;
-use super::training::lowered;
+use super::training::suited;
 use crate::cells::{self, Outcome};
 use crate::context::Context;
 use crate::failure::Result;
@@ -179,7 +179,7 @@ impl Experiment for Tour {
             .map(|name| Ground::new(name, plan.rows, plan.n, context.seed().named("ground")))
             .collect::<Result<_>>()?;
         let settings: Vec<Vec<Value>> =
-            grounds.iter().map(|g| methods.iter().map(|m| lowered(*m, g.rows())).collect()).collect();
+            grounds.iter().map(|g| methods.iter().map(|m| suited(*m, g.trained_on())).collect()).collect();
         let tasks = tasks(config, &plan, &methods, &settings);
 
         let found = cells::run(
