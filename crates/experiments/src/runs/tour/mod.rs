@@ -27,7 +27,7 @@ pub struct Tour;
 pub enum TourBudget {
     /// Two targets, a quarter of an hour on two cores.
     Quick,
-    /// Nine targets, an evening.
+    /// Nine targets, two hours on two cores.
     #[default]
     Full,
 }
