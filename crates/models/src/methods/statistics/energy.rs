@@ -45,7 +45,7 @@ const LINES: usize = 16;
 
 impl EnergyConfig {
     /// The lines in ℝ^`dim`; 0 where pairs are summed.
-    fn lines(&self, dim: usize) -> Result<usize> {
+    fn lines_in(&self, dim: usize) -> Result<usize> {
         match self.lines {
             Some(lines) if lines > 0 && self.exponent != 1.0 => {
                 let must = "0, or absent, where exponent is not 1: only |x − y| itself is summed along lines";
@@ -89,7 +89,7 @@ impl Objective for EnergyConfig {
 
     fn divergence(&self, reference: &Reference, at: &Moment) -> Result<Box<dyn Divergence>> {
         let statistic = self.statistic.into();
-        let lines = self.lines(reference.dim())?;
+        let lines = self.lines_in(reference.dim())?;
         Ok(if lines > 0 {
             Box::new(SlicedEnergy::new(statistic, lines, at.seed("lines"))?)
         } else if self.exponent == 1.0 {
@@ -121,13 +121,13 @@ mod tests {
     #[test]
     fn lines_are_those_of_the_plane_unless_given() {
         let config = |lines, exponent| EnergyConfig { exponent, lines, ..EnergyConfig::default() };
-        assert_eq!(config(None, 1.0).lines(2).unwrap(), LINES);
-        assert_eq!((config(None, 1.0).lines(3).unwrap(), config(None, 1.5).lines(2).unwrap()), (0, 0));
+        assert_eq!(config(None, 1.0).lines_in(2).unwrap(), LINES);
+        assert_eq!((config(None, 1.0).lines_in(3).unwrap(), config(None, 1.5).lines_in(2).unwrap()), (0, 0));
         assert_eq!(
-            (config(Some(0), 1.0).lines(2).unwrap(), config(Some(40), 1.0).lines(8).unwrap()),
+            (config(Some(0), 1.0).lines_in(2).unwrap(), config(Some(40), 1.0).lines_in(8).unwrap()),
             (0, 40)
         );
-        let error = config(Some(4), 1.5).lines(2).unwrap_err().to_string();
+        let error = config(Some(4), 1.5).lines_in(2).unwrap_err().to_string();
         assert!(error.contains("lines") && error.contains("exponent"), "{error}");
     }
 
