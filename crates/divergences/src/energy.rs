@@ -68,7 +68,7 @@ impl EnergyDistance {
             both(|| radix::order(mu.points().as_slice()), || (Sorted::values(mu), Sorted::values(nu)));
         let value = self.value_of(mu, &x, nu, &y)?;
         let unbiased = self.pairwise.statistic() == Statistic::Unbiased;
-        let scale = if unbiased { OffDiagonal::new(ATOMS_OF_MU, mu)?.rest.recip() } else { 1.0 };
+        let scale = self.pairwise.statistic().scale(ATOMS_OF_MU, mu)?;
         let own = if unbiased { x.mean_difference() } else { 0.0 };
         let mut potential = vec![0.0; mu.len()];
         let mut gradients = Points::zeros(mu.len(), 1);

@@ -4,7 +4,7 @@ use crate::axioms::Axioms;
 use crate::divergence::{Divergence, finite, finite_variation};
 use crate::energy::EnergyDistance;
 use crate::slices::{AlongLine, Directions, Lines, SumOverLines};
-use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, OffDiagonal, Statistic};
+use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, Statistic};
 use crate::transport::Ranked;
 use measures::{Empirical, Functional, Measure, Points, Result, Seed, Variation, check_dim};
 
@@ -66,9 +66,9 @@ impl SlicedEnergy {
         self.directions.of(dim)
     }
 
-    /// How the sums within the two measures are weighed.
-    fn sides(&self, mu: &Empirical, nu: &Empirical) -> Result<[Side; 2]> {
-        Ok([Side::of(self.statistic, ATOMS_OF_MU, mu)?, Side::of(self.statistic, ATOMS_OF_NU, nu)?])
+    /// What the mean distances within the two measures are multiplied by.
+    fn scales(&self, mu: &Empirical, nu: &Empirical) -> Result<[f64; 2]> {
+        Ok([self.statistic.scale(ATOMS_OF_MU, mu)?, self.statistic.scale(ATOMS_OF_NU, nu)?])
     }
 
     /// What the sum over lines is multiplied by.
@@ -77,23 +77,23 @@ impl SlicedEnergy {
     }
 
     fn value_of(&self, mu: &Empirical, target: &Lines<'_>) -> Result<f64> {
-        let [own, other] = self.sides(mu, target.of)?;
+        let [own, other] = self.scales(mu, target.of)?;
         let sum = target.sum(mu, |x, y| merge(x, y, |_, _| ()).value(own, other));
         finite(self.share(mu.dim()) * sum)
     }
 
     fn variation_of(&self, mu: &Empirical, target: &Lines<'_>) -> Result<SumOverLines> {
-        let [own, other] = self.sides(mu, target.of)?;
+        let [own, other] = self.scales(mu, target.of)?;
         let sum = target.sum_with_slopes(mu, |x, y| {
             let n = x.values().len();
             let (mut potential, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
             let merged = merge(x, y, |from_x, from_y| {
-                potential.push(2.0 * (from_y.distance - own.scale * from_x.distance));
-                slopes.push(2.0 * (from_y.slope - own.scale * from_x.slope));
+                potential.push(2.0 * (from_y.distance - own * from_x.distance));
+                slopes.push(2.0 * (from_y.slope - own * from_x.slope));
             });
             if self.statistic == Statistic::Unbiased {
                 // the normalisation 1 − Σ wᵢ² depends on the weights too
-                let by_weight = 2.0 * merged.own * own.scale * own.scale;
+                let by_weight = 2.0 * merged.own * own * own;
                 let mass = Mass::of(x);
                 potential.iter_mut().enumerate().for_each(|(i, h)| *h -= by_weight * mass.at(i));
             }
@@ -109,22 +109,6 @@ impl SlicedEnergy {
 fn slicing_constant(dim: usize) -> f64 {
     let (first, c) = if dim.is_multiple_of(2) { (2, 0.5 * std::f64::consts::PI) } else { (1, 1.0) };
     (first..dim).step_by(2).fold(c, |c, d| c * (d + 1) as f64 / d as f64)
-}
-
-/// What the mean distance within one measure is multiplied by: 1, or 1/(1 − Σ wᵢ²) without its diagonal.
-#[derive(Clone, Copy)]
-struct Side {
-    scale: f64,
-}
-
-impl Side {
-    fn of(statistic: Statistic, what: &'static str, mu: &Empirical) -> Result<Self> {
-        let scale = match statistic {
-            Statistic::Plugin => 1.0,
-            Statistic::Unbiased => OffDiagonal::new(what, mu)?.rest.recip(),
-        };
-        Ok(Side { scale })
-    }
 }
 
 /// The mass of the first atoms of a sorted list, and of each.
@@ -174,8 +158,8 @@ struct Merged {
 }
 
 impl Merged {
-    fn value(&self, own: Side, other: Side) -> f64 {
-        2.0 * self.difference + (1.0 - own.scale) * self.own + (1.0 - other.scale) * self.other
+    fn value(&self, own: f64, other: f64) -> f64 {
+        2.0 * self.difference + (1.0 - own) * self.own + (1.0 - other) * self.other
     }
 }
 

@@ -14,6 +14,19 @@ pub enum Statistic {
     Unbiased,
 }
 
+impl Statistic {
+    /// What the mean within one sample is multiplied by where its diagonal is zero: 1, or 1/(1 − Σ wᵢ²) without it.
+    ///
+    /// # Errors
+    /// As [`OffDiagonal::new`], for the unbiased one.
+    pub(crate) fn scale(self, what: &'static str, mu: &Empirical) -> Result<f64> {
+        match self {
+            Statistic::Plugin => Ok(1.0),
+            Statistic::Unbiased => Ok(OffDiagonal::new(what, mu)?.rest.recip()),
+        }
+    }
+}
+
 /// What leaves the diagonal out of a quadratic form: (Σᵢⱼ wᵢwⱼκᵢⱼ − Σ wᵢ²κᵢᵢ) / (1 − Σ wᵢ²).
 ///
 /// With equal weights this is the U-statistic Σ_{i≠j} κᵢⱼ / n(n−1); with weights the diagonal is left out in the same
