@@ -1,12 +1,14 @@
 //! The energy distance, in one dimension by sorting.
 
 use crate::axioms::Axioms;
-use crate::divergence::{Divergence, Toward};
+use crate::divergence::{Divergence, Toward, finite};
 use crate::kernel::Energy;
+use crate::merge::{Mass, Merged, merge};
 use crate::mmd::Mmd;
-use crate::radix;
-use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, OffDiagonal, Statistic};
-use measures::{Empirical, Error, Functional, Measure, Points, Result, Variation, check_dim, parallel};
+use crate::slices::AlongLine;
+use crate::statistic::Statistic;
+use crate::transport::Ranked;
+use measures::{Empirical, Functional, Measure, Points, Result, Variation, check_dim, parallel};
 
 /// E(μ, ν) = 2E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖ (Székely and Rizzo, 2013), the squared MMD of the kernel −‖x − y‖:
 /// **squared**, its root is a metric.
@@ -40,49 +42,57 @@ impl EnergyDistance {
         EnergyDistance { pairwise: Mmd::new(Energy::distance(), statistic) }
     }
 
-    /// ΣΣ wᵢwⱼ|xᵢ − xⱼ| less the same without its diagonal: what an unbiased estimate adds to the plug-in one.
-    fn excess(&self, what: &'static str, mu: &Empirical, own: f64) -> Result<f64> {
-        match self.pairwise.statistic() {
-            Statistic::Plugin => Ok(0.0),
-            Statistic::Unbiased => Ok(own - OffDiagonal::new(what, mu)?.form(own, 0.0)),
-        }
-    }
-
     fn line_value(&self, mu: &Empirical, nu: &Empirical) -> Result<f64> {
-        let (x, y) = both(|| Sorted::values(mu), || Sorted::values(nu));
-        self.value_of(mu, &x, nu, &y)
+        let statistic = self.pairwise.statistic();
+        let scales = statistic.scales(mu, nu)?;
+        let (x, y) =
+            both(|| Ranked::values_of(mu, nu.is_uniform()), || Ranked::values_of(nu, mu.is_uniform()));
+        finite(match (statistic, x.weights(), y.weights()) {
+            (Statistic::Plugin, None, None) => 2.0 * squared_difference(x.values(), y.values()),
+            _ => energy_of(&x, &y, scales),
+        })
     }
 
-    fn value_of(&self, mu: &Empirical, x: &Sorted, nu: &Empirical, y: &Sorted) -> Result<f64> {
-        let mut value = 2.0 * squared_difference(x, y);
-        if self.pairwise.statistic() == Statistic::Unbiased {
-            value += self.excess(ATOMS_OF_MU, mu, x.mean_difference())?;
-            value += self.excess(ATOMS_OF_NU, nu, y.mean_difference())?;
-        }
-        finite(value)
-    }
-
-    /// δE/δμ(z) = 2∫|z − y| dν − 2∫|z − x| dμ: both integrals are piecewise linear, with slopes from the ranks.
     fn line_variation(&self, mu: &Empirical, nu: &Empirical) -> Result<(f64, Vec<f64>, Points)> {
-        let (order, (x, y)) =
-            both(|| radix::order(mu.points().as_slice()), || (Sorted::values(mu), Sorted::values(nu)));
-        let value = self.value_of(mu, &x, nu, &y)?;
-        let unbiased = self.pairwise.statistic() == Statistic::Unbiased;
-        let scale = self.pairwise.statistic().scale(ATOMS_OF_MU, mu)?;
-        let own = if unbiased { x.mean_difference() } else { 0.0 };
+        let statistic = self.pairwise.statistic();
+        let scales = statistic.scales(mu, nu)?;
+        let (x, y) = both(|| Ranked::of(mu), || Ranked::values_of(nu, mu.is_uniform()));
+        let along = energy_along(&x, &y, scales, statistic == Statistic::Unbiased);
         let mut potential = vec![0.0; mu.len()];
         let mut gradients = Points::zeros(mu.len(), 1);
-        let (mut from_x, mut from_y) = (Sweep::new(&x), Sweep::new(&y));
-        for i in order {
-            let z = mu.points().row(i)[0];
-            let ((distance_x, slope_x), (distance_y, slope_y)) = (from_x.advance(z), from_y.advance(z));
-            // the normalisation 1 − Σ wᵢ² depends on the weights too
-            let normalisation = mu.weights()[i] * own * scale * scale;
-            potential[i] = 2.0 * (distance_y - scale * distance_x - normalisation);
-            gradients.row_mut(i)[0] = 2.0 * (slope_y - scale * slope_x);
+        for ((&i, h), slope) in x.order().iter().zip(along.potential).zip(along.slopes) {
+            potential[i] = h;
+            gradients.row_mut(i)[0] = slope;
         }
-        Ok((value, potential, gradients))
+        Ok((finite(along.value)?, potential, gradients))
     }
+}
+
+/// 2∫(F − G)², with the mean distances within the two lists multiplied by `scales`.
+pub(crate) fn energy_of(x: &Ranked, y: &Ranked, scales: [f64; 2]) -> f64 {
+    value_of(&merge(x, y, |_, _| ()), scales)
+}
+
+fn value_of(merged: &Merged, [own, other]: [f64; 2]) -> f64 {
+    2.0 * merged.difference + (1.0 - own) * merged.own + (1.0 - other) * merged.other
+}
+
+/// The same with δE/δμ(z) = 2∫|z − y| dν − 2∫|z − x| dμ at the atoms z of x, piecewise linear; `by_weight` where the scale
+/// depends on the weights too.
+pub(crate) fn energy_along(x: &Ranked, y: &Ranked, scales: [f64; 2], by_weight: bool) -> AlongLine {
+    let n = x.values().len();
+    let own = scales[0];
+    let (mut potential, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
+    let merged = merge(x, y, |from_x, from_y| {
+        potential.push(2.0 * (from_y.distance - own * from_x.distance));
+        slopes.push(2.0 * (from_y.slope - own * from_x.slope));
+    });
+    if by_weight {
+        let normalisation = 2.0 * merged.own * own * own;
+        let mass = Mass::of(x);
+        potential.iter_mut().enumerate().for_each(|(i, h)| *h -= normalisation * mass.at(i));
+    }
+    AlongLine { value: value_of(&merged, scales), potential, slopes }
 }
 
 /// Both results, at once where there are threads.
@@ -93,59 +103,12 @@ fn both<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + 
     (a(), b())
 }
 
-/// A measure on the line in order.
-struct Sorted {
-    values: Vec<f64>,
-    /// None: all the same.
-    weights: Option<Vec<f64>>,
-}
-
-impl Sorted {
-    fn values(mu: &Empirical) -> Self {
-        let values = mu.points().as_slice();
-        if mu.is_uniform() {
-            return Sorted { values: radix::sorted(values), weights: None };
-        }
-        let order = radix::order(values);
-        let pick = |from: &[f64]| order.iter().map(|i| from[*i]).collect();
-        Sorted { values: pick(values), weights: Some(pick(mu.weights())) }
-    }
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    #[inline]
-    fn get(&self, rank: usize) -> (f64, f64) {
-        let weight = self.weights.as_ref().map_or_else(|| 1.0 / self.values.len() as f64, |w| w[rank]);
-        (self.values[rank], weight)
-    }
-
-    /// ΣΣ wᵢwⱼ|xᵢ − xⱼ| = 2∫F(1 − F).
-    fn mean_difference(&self) -> f64 {
-        let (mut below, mut sum) = (0.0, 0.0);
-        for rank in 0..self.len() - 1 {
-            let (x, w) = self.get(rank);
-            below += w;
-            sum += below * (1.0 - below) * (self.get(rank + 1).0 - x);
-        }
-        2.0 * sum
-    }
-}
-
-/// ∫(F − G)².
-fn squared_difference(x: &Sorted, y: &Sorted) -> f64 {
-    match (&x.weights, &y.weights) {
-        (None, None) => squared_difference_of_equal_weights(&x.values, &y.values),
-        _ => squared_difference_of_weights(x, y),
-    }
-}
-
 /// Atoms of one measure between two cuts of the line.
 const BETWEEN_CUTS: usize = 16384;
 
-/// The line is cut at atoms of x; what stands before a cut is counted, so that the parts do not wait for each other.
-fn squared_difference_of_equal_weights(x: &[f64], y: &[f64]) -> f64 {
+/// ∫(F − G)² of atoms of equal weight. The line is cut at atoms of x; what stands before a cut is counted, so that the parts do not
+/// wait for each other.
+fn squared_difference(x: &[f64], y: &[f64]) -> f64 {
     let count = x.len().div_ceil(BETWEEN_CUTS);
     let cut = |k: usize| {
         if k == 0 {
@@ -182,83 +145,6 @@ fn squared_difference_of_equal_weights(x: &[f64], y: &[f64]) -> f64 {
         }
         sum + difference * difference * (end - last)
     })
-}
-
-fn squared_difference_of_weights(x: &Sorted, y: &Sorted) -> f64 {
-    let (mut i, mut j, mut difference, mut sum) = (0, 0, 0.0f64, 0.0);
-    let mut last = f64::NEG_INFINITY;
-    while i < x.len() || j < y.len() {
-        let next_x = if i < x.len() { x.get(i) } else { (f64::INFINITY, 0.0) };
-        let next_y = if j < y.len() { y.get(j) } else { (f64::INFINITY, 0.0) };
-        let at = next_x.0.min(next_y.0);
-        if last.is_finite() {
-            sum += difference * difference * (at - last);
-        }
-        last = at;
-        if next_x.0 <= next_y.0 {
-            difference += next_x.1;
-            i += 1;
-        } else {
-            difference -= next_y.1;
-            j += 1;
-        }
-    }
-    sum
-}
-
-/// z ↦ (∫|z − x| dμ, its slope) at increasing z.
-struct Sweep<'a> {
-    sorted: &'a Sorted,
-    rank: usize,
-    /// Atoms strictly below z, and those at z.
-    below: f64,
-    at: f64,
-    position: f64,
-    distance: f64,
-}
-
-impl<'a> Sweep<'a> {
-    fn new(sorted: &'a Sorted) -> Self {
-        let position = sorted.get(0).0;
-        let distance = (0..sorted.len()).map(|r| sorted.get(r)).map(|(x, w)| w * (x - position)).sum();
-        Sweep { sorted, rank: 0, below: 0.0, at: 0.0, position, distance }
-    }
-
-    /// The integral moves on with slope 2F − 1 between atoms; at an atom the slope is the mean of both sides, which makes
-    /// the pull of coinciding points zero.
-    fn advance(&mut self, z: f64) -> (f64, f64) {
-        let from = self.sorted;
-        if z < self.position {
-            return (self.distance + (self.position - z), -1.0);
-        }
-        while self.rank < from.len() && from.get(self.rank).0 <= z {
-            let (x, w) = from.get(self.rank);
-            if x > self.position {
-                self.step(x);
-            }
-            self.at += w;
-            self.rank += 1;
-        }
-        if z > self.position {
-            self.step(z);
-        }
-        (self.distance, 2.0 * self.below + self.at - 1.0)
-    }
-
-    fn step(&mut self, to: f64) {
-        self.below += self.at;
-        self.at = 0.0;
-        self.distance += (2.0 * self.below - 1.0) * (to - self.position);
-        self.position = to;
-    }
-}
-
-fn finite(value: f64) -> Result<f64> {
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(Error::Parameter { what: "energy distance", value, must: "finite: the points are too large" })
-    }
 }
 
 impl Divergence for EnergyDistance {

@@ -12,6 +12,7 @@ pub mod family;
 mod fisher;
 pub mod kernel;
 mod mean_ipm;
+mod merge;
 mod mmd;
 pub mod neighbours;
 mod packed;

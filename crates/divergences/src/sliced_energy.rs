@@ -2,10 +2,9 @@
 
 use crate::axioms::Axioms;
 use crate::divergence::{Divergence, finite, finite_variation};
-use crate::energy::EnergyDistance;
-use crate::slices::{AlongLine, Directions, Lines, SumOverLines};
-use crate::statistic::{ATOMS_OF_MU, ATOMS_OF_NU, Statistic};
-use crate::transport::Ranked;
+use crate::energy::{EnergyDistance, energy_along, energy_of};
+use crate::slices::{Directions, Lines, SumOverLines};
+use crate::statistic::Statistic;
 use measures::{Empirical, Functional, Measure, Points, Result, Seed, Variation, check_dim};
 
 /// The energy distance of the projections on L lines, averaged:
@@ -66,39 +65,21 @@ impl SlicedEnergy {
         self.directions.of(dim)
     }
 
-    /// What the mean distances within the two measures are multiplied by.
-    fn scales(&self, mu: &Empirical, nu: &Empirical) -> Result<[f64; 2]> {
-        Ok([self.statistic.scale(ATOMS_OF_MU, mu)?, self.statistic.scale(ATOMS_OF_NU, nu)?])
-    }
-
     /// What the sum over lines is multiplied by.
     fn share(&self, dim: usize) -> f64 {
         slicing_constant(dim) / self.directions.count() as f64
     }
 
     fn value_of(&self, mu: &Empirical, target: &Lines<'_>) -> Result<f64> {
-        let [own, other] = self.scales(mu, target.of)?;
-        let sum = target.sum(mu, |x, y| merge(x, y, |_, _| ()).value(own, other));
+        let scales = self.statistic.scales(mu, target.of)?;
+        let sum = target.sum(mu, |x, y| energy_of(x, y, scales));
         finite(self.share(mu.dim()) * sum)
     }
 
     fn variation_of(&self, mu: &Empirical, target: &Lines<'_>) -> Result<SumOverLines> {
-        let [own, other] = self.scales(mu, target.of)?;
-        let sum = target.sum_with_slopes(mu, |x, y| {
-            let n = x.values().len();
-            let (mut potential, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
-            let merged = merge(x, y, |from_x, from_y| {
-                potential.push(2.0 * (from_y.distance - own * from_x.distance));
-                slopes.push(2.0 * (from_y.slope - own * from_x.slope));
-            });
-            if self.statistic == Statistic::Unbiased {
-                // the normalisation 1 − Σ wᵢ² depends on the weights too
-                let by_weight = 2.0 * merged.own * own * own;
-                let mass = Mass::of(x);
-                potential.iter_mut().enumerate().for_each(|(i, h)| *h -= by_weight * mass.at(i));
-            }
-            AlongLine { value: merged.value(own, other), potential, slopes }
-        });
+        let scales = self.statistic.scales(mu, target.of)?;
+        let by_weight = self.statistic == Statistic::Unbiased;
+        let sum = target.sum_with_slopes(mu, |x, y| energy_along(x, y, scales, by_weight));
         let share = self.share(mu.dim());
         let value = finite(share * sum.value)?;
         Ok(SumOverLines { value, ..sum.scaled_slopes(share) })
@@ -109,117 +90,6 @@ impl SlicedEnergy {
 fn slicing_constant(dim: usize) -> f64 {
     let (first, c) = if dim.is_multiple_of(2) { (2, 0.5 * std::f64::consts::PI) } else { (1, 1.0) };
     (first..dim).step_by(2).fold(c, |c, d| c * (d + 1) as f64 / d as f64)
-}
-
-/// The mass of the first atoms of a sorted list, and of each.
-enum Mass {
-    Equal(f64),
-    Below(Vec<f64>),
-}
-
-impl Mass {
-    fn of(x: &Ranked) -> Self {
-        let Some(weights) = x.weights() else { return Mass::Equal(x.values().len() as f64) };
-        let mut below = Vec::with_capacity(weights.len() + 1);
-        below.push(0.0);
-        below.extend(weights.iter().scan(0.0, |sum, w| {
-            *sum += w;
-            Some(*sum)
-        }));
-        Mass::Below(below)
-    }
-
-    fn below(&self, rank: usize) -> f64 {
-        match self {
-            Mass::Equal(n) => rank as f64 / n,
-            Mass::Below(below) => below[rank],
-        }
-    }
-
-    fn at(&self, rank: usize) -> f64 {
-        self.below(rank + 1) - self.below(rank)
-    }
-}
-
-/// ∫|z − x| dμ and its derivative in z, at an atom the mean of both sides: coinciding points do not pull.
-#[derive(Clone, Copy)]
-struct Pull {
-    distance: f64,
-    slope: f64,
-}
-
-/// Sums over two sorted lists.
-struct Merged {
-    /// ∫(F − G)².
-    difference: f64,
-    /// ΣΣ wᵢwⱼ|xᵢ − xⱼ| within each.
-    own: f64,
-    other: f64,
-}
-
-impl Merged {
-    fn value(&self, own: f64, other: f64) -> f64 {
-        2.0 * self.difference + (1.0 - own) * self.own + (1.0 - other) * self.other
-    }
-}
-
-/// Walks through both lists in order and visits the atoms of x, with the pull of both measures there.
-fn merge(x: &Ranked, y: &Ranked, visit: impl FnMut(Pull, Pull)) -> Merged {
-    match (Mass::of(x), Mass::of(y)) {
-        // Two divisions an atom would be most of the work.
-        (Mass::Equal(n), Mass::Equal(m)) => {
-            let (n, m) = (1.0 / n, 1.0 / m);
-            walk(x.values(), y.values(), |i| i as f64 * n, |j| j as f64 * m, visit)
-        }
-        (of_x, of_y) => walk(x.values(), y.values(), |i| of_x.below(i), |j| of_y.below(j), visit),
-    }
-}
-
-/// ∫(x − at) dμ.
-fn mean_distance(x: &[f64], below: impl Fn(usize) -> f64, at: f64) -> f64 {
-    x.iter().enumerate().map(|(i, x)| (below(i + 1) - below(i)) * (x - at)).sum()
-}
-
-fn walk(
-    x: &[f64],
-    y: &[f64],
-    below_x: impl Fn(usize) -> f64,
-    below_y: impl Fn(usize) -> f64,
-    mut visit: impl FnMut(Pull, Pull),
-) -> Merged {
-    let mut at = x[0].min(y[0]);
-    let (mut from_x, mut from_y) = (mean_distance(x, &below_x, at), mean_distance(y, &below_y, at));
-    let (mut i, mut j, mut f, mut g) = (0, 0, 0.0, 0.0);
-    let mut merged = Merged { difference: 0.0, own: 0.0, other: 0.0 };
-    while i < x.len() || j < y.len() {
-        let next_x = if i < x.len() { x[i] } else { f64::INFINITY };
-        let next_y = if j < y.len() { y[j] } else { f64::INFINITY };
-        let next = next_x.min(next_y);
-        let step = next - at;
-        at = next;
-        from_x += (2.0 * f - 1.0) * step;
-        from_y += (2.0 * g - 1.0) * step;
-        merged.difference += (f - g) * (f - g) * step;
-        let start = i;
-        while i < x.len() && x[i] == at {
-            i += 1;
-        }
-        while j < y.len() && y[j] == at {
-            j += 1;
-        }
-        let (f_after, g_after) = (below_x(i), below_y(j));
-        let pulls = (
-            Pull { distance: from_x, slope: f + f_after - 1.0 },
-            Pull { distance: from_y, slope: g + g_after - 1.0 },
-        );
-        for _ in start..i {
-            visit(pulls.0, pulls.1);
-        }
-        merged.own += (f_after - f) * from_x;
-        merged.other += (g_after - g) * from_y;
-        (f, g) = (f_after, g_after);
-    }
-    merged
 }
 
 impl Divergence for SlicedEnergy {

@@ -25,6 +25,11 @@ impl Statistic {
             Statistic::Unbiased => Ok(OffDiagonal::new(what, mu)?.rest.recip()),
         }
     }
+
+    /// The same of both measures.
+    pub(crate) fn scales(self, mu: &Empirical, nu: &Empirical) -> Result<[f64; 2]> {
+        Ok([self.scale(ATOMS_OF_MU, mu)?, self.scale(ATOMS_OF_NU, nu)?])
+    }
 }
 
 /// What leaves the diagonal out of a quadratic form: (Σᵢⱼ wᵢwⱼκᵢⱼ − Σ wᵢ²κᵢᵢ) / (1 − Σ wᵢ²).

@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -163,6 +163,24 @@ pub fn run<C: Sync, T: Serialize + DeserializeOwned + Send>(
 /// The result of a cell, if it is done.
 pub fn kept<T: DeserializeOwned>(context: &Context<'_>, name: &str) -> Option<Outcome<T>> {
     serde_json::from_slice(&std::fs::read(result(context, name)).ok()?).ok()
+}
+
+/// Removes the results of the cells that failed from the folder of a run, so that they are done again, as after a bug was mended;
+/// how many they were.
+///
+/// # Errors
+/// A result cannot be removed.
+pub fn forget_failed(run: &Path) -> Result<usize> {
+    let Ok(entries) = std::fs::read_dir(run.join(FOLDER)) else { return Ok(0) };
+    let mut count = 0;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let outcome = std::fs::read(&path).ok().and_then(|json| serde_json::from_slice(&json).ok());
+        if let Some(Outcome::<Value>::Failed(_)) = outcome {
+            std::fs::remove_file(&path).map_err(WriteError::at(&path))?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 fn result(context: &Context<'_>, name: &str) -> PathBuf {
@@ -331,6 +349,10 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         assert!(left.len() == 20 && left.iter().all(|name| name.ends_with("json")), "{left:?}");
+        // What failed is done again when it is asked for, and nothing else.
+        assert_eq!(forget_failed(dir.path()).unwrap(), 2);
+        assert_eq!(twice(&context, &count).unwrap(), found);
+        assert_eq!(count.load(Ordering::Relaxed), 22);
     }
 
     #[test]

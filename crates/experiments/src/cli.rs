@@ -54,6 +54,9 @@ struct Arguments {
     /// Go on with the interrupted run in this folder.
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
+    /// With --resume, do the failed cells of a study again, also of a finished one.
+    #[arg(long, requires = "resume")]
+    retry_failed: bool,
     /// Cells of a study that are worked on side by side; they share the threads.
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
@@ -173,6 +176,9 @@ fn sets(entry: &registry::Entry, arguments: &Arguments) -> Result<Vec<String>> {
 }
 
 fn resume(arguments: &Arguments, path: &Path) -> Result<(Folder, Run)> {
+    if arguments.retry_failed {
+        Folder::retry_failed(path)?;
+    }
     let (folder, run) = Folder::resume(path, |run| {
         let other = arguments.name.as_ref().filter(|name| **name != run.experiment);
         if let Some(name) = other {

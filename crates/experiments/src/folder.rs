@@ -1,6 +1,7 @@
 //! The folder of a run: made new or taken up again, never shared, never overwritten, and gone again when a run ends on
 //! bad input before it left anything.
 
+use crate::cells;
 use crate::failure::{Failure, Result};
 use crate::files::{WriteError, folder_of, write_atomic};
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,22 @@ impl Folder {
         let run = serde_json::from_slice(&text).map_err(|e| not(format!("its {RUN} is damaged: {e}")))?;
         let sharing = sharing(&run)?;
         Ok((Folder::lock(path.to_owned(), Vec::new(), true, sharing)?, run))
+    }
+
+    /// Makes a run in cells, finished or not, do those again that failed: [`Folder::resume`] takes it up then.
+    ///
+    /// # Errors
+    /// No cell of it failed, or the folder cannot be written.
+    pub fn retry_failed(path: &Path) -> Result<()> {
+        if cells::forget_failed(path)? == 0 {
+            let why = "no cell of it failed, there is nothing to do again".into();
+            return Err(Failure::NotResumable { path: path.to_owned(), why });
+        }
+        let report = path.join(REPORT);
+        match std::fs::remove_file(&report) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(WriteError::at(&report)(e).into()),
+            _ => Ok(()),
+        }
     }
 
     fn lock(path: PathBuf, made: Vec<PathBuf>, resumed: bool, sharing: Sharing) -> Result<Self> {
@@ -236,6 +253,11 @@ mod tests {
         std::fs::write(out.join(REPORT), "{}").unwrap();
         folder.release();
         assert!(matches!(Folder::resume(&out, |_| Ok(Sharing::Alone)), Err(Failure::NotResumable { .. })));
+        assert!(matches!(Folder::retry_failed(&out), Err(Failure::NotResumable { .. })));
+        std::fs::create_dir(out.join("cells")).unwrap();
+        std::fs::write(out.join("cells/a.json"), r#"{"failed":"a bug"}"#).unwrap();
+        Folder::retry_failed(&out).unwrap();
+        assert!(Folder::resume(&out, |_| Ok(Sharing::Alone)).is_ok());
     }
 
     #[test]
