@@ -18,6 +18,7 @@
 //! | [`Sinkhorn`] | entropic, any cost, weights and sizes, to a marginal error | O(n m) a sweep | O(n + m) |
 //! | [`Unbalanced`] | entropic, marginals held by a penalty | O(n m) an iteration | O(n + m) |
 //! | [`SinkhornDivergence`] | the same without its bias, with gradient | O(n m + n² + m²) a sweep | O(n + m) |
+//! | [`MinibatchEnergy`] | entropic, its energy distance between minibatches | O(n m + n² + m²) a sweep | O(n + m) |
 //! | [`GaussianTransport`] | Gaussians, squared cost, with the Monge map | O(d³) | O(d²) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 
@@ -33,6 +34,7 @@ mod gibbs;
 pub mod line;
 mod max_sliced;
 mod merged;
+mod minibatch_energy;
 mod mixing;
 mod network_simplex;
 mod newton;
@@ -60,6 +62,7 @@ pub use cost::{Cost, Custom, NormPower};
 pub use exact::{Exact, assignment, solve};
 pub use gaussian::GaussianTransport;
 pub use max_sliced::{MaxSliced, Slice};
+pub use minibatch_energy::MinibatchEnergy;
 pub use path_energy::path_energy;
 pub use periodic::Periodic;
 pub(crate) use plan::dot;

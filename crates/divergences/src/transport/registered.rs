@@ -1,6 +1,9 @@
 //! The transport divergences for the registry.
 
-use super::{MaxSliced, NormPower, Sinkhorn, SinkhornDivergence, SlicedWasserstein, Unbalanced, Wasserstein};
+use super::{
+    MaxSliced, MinibatchEnergy, NormPower, Sinkhorn, SinkhornDivergence, SlicedWasserstein, Unbalanced,
+    Wasserstein,
+};
 use crate::registry::Registered;
 use measures::{Result, Seed};
 
@@ -22,6 +25,10 @@ pub(crate) fn registered(scale: f64) -> Result<Vec<Registered>> {
             "Sinkhorn divergence of the distance",
             sinkhorn(4.0 * scale, NormPower::euclidean())?,
         ),
+        Registered::new("minibatch energy distance", {
+            let settings = Sinkhorn::new(4.0 * area)?.tolerance(1e-10);
+            MinibatchEnergy::with_settings(settings, NormPower::squared_euclidean())
+        }),
         Registered::new("unbalanced transport", {
             Unbalanced::new(area, area, NormPower::squared_euclidean())?.with_limits(1e-11, 10_000)
         })

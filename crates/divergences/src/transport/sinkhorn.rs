@@ -445,6 +445,21 @@ impl Entropic {
         Ok(out)
     }
 
+    /// The same transport from ν to μ.
+    pub(crate) fn mirrored(self) -> Self {
+        let Potentials { source, target } = self.potentials;
+        Entropic { potentials: Potentials { source: target, target: source }, ..self }
+    }
+
+    /// ∇f at the atoms of μ, n×d: the mean of ∇ₓ c over where each atom goes.
+    pub(crate) fn gradients(&self, mu: &Empirical, nu: &Empirical, cost: &dyn Cost) -> Result<Points> {
+        let table = Table::new(cost, mu.points(), nu.points());
+        let gibbs = Gibbs::new(&table, self.epsilon);
+        let scaled = |p: &[f64]| p.iter().map(|p| p * gibbs.kappa()).collect::<Vec<_>>();
+        let v = padded(&scaled(&self.potentials.target), f64::NEG_INFINITY);
+        gibbs.gradients(&scaled(&self.potentials.source), &v, &padded(nu.weights(), 0.0))
+    }
+
     /// Calls `visit(i, row, out)` with the law π_i· / aᵢ of where atom i goes and row i of a buffer of rows of `width`.
     fn conditionals(
         &self,

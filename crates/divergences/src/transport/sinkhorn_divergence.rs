@@ -1,10 +1,8 @@
 //! The Sinkhorn divergence: entropic transport with its bias taken off.
 
 use super::cost::Cost;
-use super::gibbs::{Gibbs, padded};
 use super::plan::Status;
 use super::sinkhorn::{Entropic, Sinkhorn};
-use super::table::Table;
 use super::with_itself;
 use crate::{Axioms, Divergence};
 use measures::{Empirical, Error, Functional, Points, Result, Variation, centred};
@@ -133,15 +131,8 @@ impl<C: Cost> SinkhornDivergence<C> {
         if mu == nu {
             return Ok(Points::zeros(mu.len(), mu.points().dim()));
         }
-        let gradients = |with: &Empirical, transport: &Entropic| {
-            let table = Table::new(&self.cost, mu.points(), with.points());
-            let gibbs = Gibbs::new(&table, transport.epsilon);
-            let scaled = |p: &[f64]| p.iter().map(|p| p * gibbs.kappa()).collect::<Vec<_>>();
-            let v = padded(&scaled(&transport.potentials.target), f64::NEG_INFINITY);
-            gibbs.gradients(&scaled(&transport.potentials.source), &v, &padded(with.weights(), 0.0))
-        };
-        let mut field = gradients(nu, &all.cross)?;
-        let own = gradients(mu, &all.source)?;
+        let mut field = all.cross.gradients(mu, nu, &self.cost)?;
+        let own = all.source.gradients(mu, mu, &self.cost)?;
         field.as_mut_slice().iter_mut().zip(own.as_slice()).for_each(|(g, own)| *g -= own);
         Ok(field)
     }

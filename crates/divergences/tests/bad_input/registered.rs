@@ -9,7 +9,7 @@ use divergences::{Divergence, estimate, registry};
 fn may_refuse(name: &str, mu: &str, nu: &str) -> bool {
     let pair = |what: &str| mu == what || nu == what;
     // Two atoms of positive weight, in every block.
-    let needs_two = ["unbiased", "blocks", "linear time"].iter().any(|w| name.contains(w));
+    let needs_two = ["unbiased", "blocks", "linear time", "minibatch"].iter().any(|w| name.contains(w));
     needs_two && (pair("one point") || name.contains("linear") && pair("weightless atoms"))
         || needs_two && name.contains("blocks") && pair("weightless atoms")
         // Where the iteration cannot reach the tolerance, round-off is named.

@@ -31,9 +31,12 @@ pub struct Sf2mConfig {
     pub input: Options,
     /// Which points are paired.
     pub couplings: Vec<Pairing>,
-    /// Points of each measure to train on, and as many again to compare with.
+    /// Points of each measure to compare with.
     #[schemars(range(min = 100))]
     pub n: usize,
+    /// Points of each measure to train on; absent, as many as to compare with.
+    #[schemars(range(min = 100))]
+    pub train_points: Option<usize>,
     /// The seed of the points; absent, every run has points of its own.
     pub data_seed: Option<u64>,
     /// Passes through the points to train on.
@@ -61,6 +64,7 @@ impl Default for Sf2mConfig {
             input: Options::default(),
             couplings: vec![Pairing::Optimal, Pairing::Independent],
             n: 10_000,
+            train_points: None,
             data_seed: None,
             epochs: 1000,
             batch: 512,
@@ -154,21 +158,24 @@ struct Measured {
 }
 
 /// Points to train on and points to compare with.
-struct Halves {
+struct Split {
     train: Points,
     test: Points,
 }
 
-fn halves(origin: &str, config: &Sf2mConfig, seed: Seed) -> Result<Halves> {
-    let all = data::load(origin, &config.input, 2 * config.n, seed)?.points;
-    let half = (all.len() / 2).min(config.n);
-    if half < 2 {
+fn split(origin: &str, config: &Sf2mConfig, seed: Seed) -> Result<Split> {
+    let train = config.train_points.unwrap_or(config.n);
+    let all = data::load(origin, &config.input, train + config.n, seed)?.points;
+    // A file may have fewer rows: they are shared in the same proportion.
+    let share = |part: usize| (all.len() as u128 * part as u128 / (train + config.n) as u128) as usize;
+    let (train, test) = (share(train).min(train), share(config.n).min(config.n));
+    if train.min(test) < 2 {
         let why = "to train on some and compare with others";
         return Err(Failure::TooFewRows { what: origin.into(), got: all.len(), needed: 4, why });
     }
     // Rows of a file may be sorted.
     let order = shuffled(all.len(), seed.named("halves"));
-    Ok(Halves { train: all.select(&order[..half]), test: all.select(&order[half..2 * half]) })
+    Ok(Split { train: all.select(&order[..train]), test: all.select(&order[train..train + test]) })
 }
 
 const COLUMNS: [&str; 13] = [
@@ -207,10 +214,10 @@ pub(super) fn run(context: &mut Context<'_>, config: &Sf2mConfig, seeds: u64) ->
     report.note(format!(
         "MLP of three layers of 64 with SELU, AdamW at 0.001 with weight decay {}, {} passes through {} points in batches of {}, noise {} on paths, {} steps \
          of Euler's method, no averaging of parameters. W₂ is exact, between the images of held-out starting points and held-out \
-         target points, as many as trained on, and beside it between the images of starting points and target points trained on; the floor is W₂ between the target points trained on and those held out. \
+         target points, {} of each, and beside it between the images of as many starting points and target points trained on; the floor is W₂ between these and those held out. \
          Spreads are standard deviations over {seeds} runs, {}. A run is within the published figure when it is at \
          most two published standard deviations above it.",
-        config.weight_decay, config.epochs, config.n, config.batch, config.sigma, config.euler_steps,
+        config.weight_decay, config.epochs, config.train_points.unwrap_or(config.n), config.batch, config.sigma, config.euler_steps, config.n,
         if config.data_seed.is_some() { "all on the same points" } else { "each with points of its own" }
     ));
     Ok(report)
@@ -226,8 +233,8 @@ fn measure(
 ) -> Result<Measured> {
     let number = context.seed_number().wrapping_add(run);
     let seed = Seed::new(config.data_seed.unwrap_or(number)).named("sf2m");
-    let source = halves(&pair.source, config, seed.named("source"))?;
-    let target = halves(&pair.target, config, seed.named("target"))?;
+    let source = split(&pair.source, config, seed.named("source"))?;
+    let target = split(&pair.target, config, seed.named("target"))?;
     let rows = target.train.len().min(source.train.len());
     let batch = config.batch.min(rows);
     let steps = config.epochs * rows.div_ceil(batch) as u64;
@@ -266,18 +273,21 @@ fn measure(
     let w2 = |a: Points, b: &Points| -> Result<f64> {
         Ok(wasserstein.value(&Empirical::uniform(a)?, &Empirical::uniform(b.clone())?)?)
     };
-    let after = |from: &Points, to: &Points| -> Result<f64> {
-        let rows: Vec<usize> = (0..from.len().min(to.len())).collect();
-        w2(map.apply(&from.select(&rows))?, to)
-    };
+    let after = |from: &Points, to: &Points| w2(map.apply(&first(from, to.len()))?, to);
+    let seen = first(&target.train, target.test.len());
     Ok(Measured {
         w2: after(&source.test, &target.test)?,
-        seen: after(&source.train, &target.train)?,
-        floor: w2(target.train, &target.test)?,
+        seen: after(&source.train, &seen)?,
+        floor: w2(seen, &target.test)?,
         steps,
         seconds,
         diverged,
     })
+}
+
+/// The first rows, `most` of them or all.
+fn first(points: &Points, most: usize) -> Points {
+    points.select(&(0..points.len().min(most)).collect::<Vec<_>>())
 }
 
 fn add(report: &mut Report, table: &mut Table, pair: &Pair, pairing: Pairing, cells: &[Measured]) {

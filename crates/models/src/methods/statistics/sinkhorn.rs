@@ -7,14 +7,17 @@ use crate::methods::statistics::{Fit, Matching, Objective, Reference};
 use crate::optim::OptimConfig;
 use crate::twins::Twin;
 use divergences::Divergence;
-use divergences::transport::{NormPower, Sinkhorn as Iteration, SinkhornDivergence, mean_cost};
+use divergences::transport::{
+    MinibatchEnergy, NormPower, Sinkhorn as Iteration, SinkhornDivergence, mean_cost,
+};
 use measures::Empirical;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Descent on the Sinkhorn divergence S_ε(φ_#ν, μ₁) for the cost ½‖x − y‖²: entropic transport less its bias (Genevay,
-/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The map may jump between cells of the noise
-/// (`map.cells`, 0 for the continuous map of the papers and for noise of another dimension than the data).
+/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The bias is measured between halves of a batch
+/// (Salimans et al. 2018, arXiv 1803.05573) or, as in the former papers, of the batch with itself (`within`). The map may jump
+/// between cells of the noise (`map.cells`, 0 for the continuous map of the papers and for noise of another dimension than the data).
 pub type Sinkhorn = Matching<SinkhornConfig>;
 
 /// Settings of `sinkhorn`.
@@ -35,6 +38,20 @@ pub struct SinkhornConfig {
     pub tolerance: f64,
     /// The sweeps after which it stops in any case.
     pub sweeps: usize,
+    /// Which transport within the generated points and within the target is taken off.
+    pub within: Within,
+}
+
+/// Which transport within a sample stands for the bias.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Within {
+    /// Between halves of the batch, all of which are compared with halves of the target: no bias at any size
+    /// ([`MinibatchEnergy`]).
+    Halves,
+    /// Of the batch with itself: the divergence of the two samples, which draws the points of a mode together
+    /// ([`SinkhornDivergence`]).
+    Whole,
 }
 
 impl Default for SinkhornConfig {
@@ -43,11 +60,12 @@ impl Default for SinkhornConfig {
             // The plans of small batches blur a continuous map.
             map: MapConfig { cells: 256, ..MapConfig::default() },
             optim: OptimConfig::default(),
-            batch: 256,
+            batch: 128,
             target_batch: None,
             epsilon: 0.01,
             tolerance: 1e-3,
             sweeps: 200,
+            within: Within::Halves,
         }
     }
 }
@@ -68,11 +86,19 @@ impl Objective for SinkhornConfig {
 
     fn divergence(&self, reference: &Reference, _: &Moment) -> Result<Box<dyn Divergence>> {
         let cost = NormPower::half_squared_euclidean();
-        Ok(Box::new(SinkhornDivergence::with_settings(self.iteration(reference)?, cost)))
+        let iteration = self.iteration(reference)?;
+        Ok(match self.within {
+            Within::Halves => Box::new(MinibatchEnergy::with_settings(iteration, cost)),
+            Within::Whole => Box::new(SinkhornDivergence::with_settings(iteration, cost)),
+        })
     }
 
     fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
-        Ok(Some(Twin::sinkhorn(self.iteration(reference)?)?))
+        let iteration = self.iteration(reference)?;
+        Ok(Some(match self.within {
+            Within::Halves => Twin::minibatch_energy(iteration)?,
+            Within::Whole => Twin::sinkhorn(iteration)?,
+        }))
     }
 }
 
