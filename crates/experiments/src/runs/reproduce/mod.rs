@@ -1,5 +1,6 @@
 //! Published tables, run again by the protocol they state.
 
+mod best;
 mod pacgan;
 mod sf2m;
 

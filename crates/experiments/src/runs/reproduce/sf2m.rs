@@ -1,6 +1,7 @@
 //! Flow matching between planar measures, by the protocol of Tong et al., *Simulation-free Schrödinger bridges via score and
 //! flow matching*, arXiv 2307.03672: W₂ between generated and held-out points.
 
+use super::best::{Best, Validation};
 use super::{cell, mean_and_spread};
 use crate::context::{Budget, Context};
 use crate::data::{self, Options};
@@ -10,8 +11,9 @@ use crate::runs::compare::shuffled;
 use crate::spec;
 use divergences::Divergence;
 use divergences::transport::Wasserstein;
-use measures::{Empirical, Points, Seed};
-use models::methods::flow::{CouplingConfig, FlowMatching, FlowMatchingConfig};
+use measures::{Empirical, Map, Points, Seed};
+use models::methods::by_name;
+use models::methods::flow::{CouplingConfig, FlowMatchingConfig};
 use models::nets::{Activation, FieldConfig};
 use models::optim::{Algorithm, OptimConfig};
 use models::{Between, Data, Rule, SolverConfig};
@@ -39,6 +41,9 @@ pub struct Sf2mConfig {
     pub train_points: Option<usize>,
     /// The seed of the points; absent, every run has points of its own.
     pub data_seed: Option<u64>,
+    /// Looks at the loss on as many pairs that are neither trained on nor compared with: the parameters measured are those of the least
+    /// loss, as in the authors' programs. With 0 they are the last ones.
+    pub validations: u64,
     /// Passes through the points to train on.
     #[schemars(range(min = 1))]
     pub epochs: u64,
@@ -66,6 +71,7 @@ impl Default for Sf2mConfig {
             n: 10_000,
             train_points: None,
             data_seed: None,
+            validations: 100,
             epochs: 1000,
             batch: 512,
             weight_decay: 1e-5,
@@ -147,46 +153,61 @@ fn pairs(config: &Sf2mConfig) -> Result<Vec<Pair>> {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Measured {
     w2: f64,
+    /// The same by the last parameters.
+    last: f64,
     /// The same with the points trained on, on both sides: what training left, without what the points leave open.
     seen: f64,
     /// W₂ between the points trained on and those compared with: two samples of one law.
     floor: f64,
+    /// The steps behind the parameters that are measured.
+    chosen: u64,
     steps: u64,
     seconds: f64,
     /// Where training diverged.
     diverged: Option<u64>,
 }
 
-/// Points to train on and points to compare with.
+/// Points to train on, points to compare with, and points to choose parameters by.
 struct Split {
     train: Points,
     test: Points,
+    validation: Points,
 }
 
 fn split(origin: &str, config: &Sf2mConfig, seed: Seed) -> Result<Split> {
-    let train = config.train_points.unwrap_or(config.n);
-    let all = data::load(origin, &config.input, train + config.n, seed)?.points;
+    let looks = if config.validations > 0 { config.n } else { 0 };
+    let wanted = [config.train_points.unwrap_or(config.n), config.n, looks];
+    let total = wanted.iter().sum();
+    let all = data::load(origin, &config.input, total, seed)?.points;
     // A file may have fewer rows: they are shared in the same proportion.
-    let share = |part: usize| (all.len() as u128 * part as u128 / (train + config.n) as u128) as usize;
-    let (train, test) = (share(train).min(train), share(config.n).min(config.n));
+    let share = |part: usize| part.min((all.len() as u128 * part as u128 / total as u128) as usize);
+    let [train, test, validation] = wanted.map(share);
     if train.min(test) < 2 {
         let why = "to train on some and compare with others";
-        return Err(Failure::TooFewRows { what: origin.into(), got: all.len(), needed: 4, why });
+        return Err(Failure::TooFewRows { what: origin.into(), got: all.len(), needed: 6, why });
     }
     // Rows of a file may be sorted.
-    let order = shuffled(all.len(), seed.named("halves"));
-    Ok(Split { train: all.select(&order[..train]), test: all.select(&order[train..train + test]) })
+    let order = shuffled(all.len(), seed.named("split"));
+    let (train, rest) = order.split_at(train);
+    let (test, rest) = rest.split_at(test);
+    Ok(Split {
+        train: all.select(train),
+        test: all.select(test),
+        validation: all.select(&rest[..validation]),
+    })
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 15] = [
     "pair",
     "method",
     "paper",
     "paper, spread",
     "ours",
     "ours, spread",
-    "ours, points trained on",
-    "its spread",
+    "last parameters",
+    "last, spread",
+    "points trained on",
+    "trained on, spread",
     "floor",
     "floor, spread",
     "runs",
@@ -214,10 +235,10 @@ pub(super) fn run(context: &mut Context<'_>, config: &Sf2mConfig, seeds: u64) ->
     report.note(format!(
         "MLP of three layers of 64 with SELU, AdamW at 0.001 with weight decay {}, {} passes through {} points in batches of {}, noise {} on paths, {} steps \
          of Euler's method, no averaging of parameters. W₂ is exact, between the images of held-out starting points and held-out \
-         target points, {} of each, and beside it between the images of as many starting points and target points trained on; the floor is W₂ between these and those held out. \
+         target points, {} of each, by the parameters of least loss on as many others in {} looks (0: by the last ones), and beside it between the images of as many starting points and target points trained on; the floor is W₂ between these and those held out. \
          Spreads are standard deviations over {seeds} runs, {}. A run is within the published figure when it is at \
          most two published standard deviations above it.",
-        config.weight_decay, config.epochs, config.train_points.unwrap_or(config.n), config.batch, config.sigma, config.euler_steps, config.n,
+        config.weight_decay, config.epochs, config.train_points.unwrap_or(config.n), config.batch, config.sigma, config.euler_steps, config.n, config.validations,
         if config.data_seed.is_some() { "all on the same points" } else { "each with points of its own" }
     ));
     Ok(report)
@@ -264,21 +285,46 @@ fn measure(
     };
     let both = Between::new(Data::new(source.train.clone())?, Data::new(target.train.clone())?)?;
     let started = Instant::now();
-    let trained =
-        context.train::<FlowMatching>(stem, settings, context.train_config(&budget, number), &both)?;
+    let validation = Validation::new(
+        &source.validation,
+        &target.validation,
+        pairing,
+        batch,
+        config.sigma,
+        seed.named("validation"),
+    )?;
+    let best = Best::new(context, stem, &validation);
+    let settings = serde_json::to_value(settings).expect("settings are JSON");
+    let stops: Vec<u64> = (1..config.validations).map(|k| k * steps / config.validations).collect();
+    let trained = context.train_in_stages(
+        stem,
+        (by_name("flow_matching")?, &settings),
+        context.train_config(&budget, number),
+        &both,
+        &stops,
+        |step, model| best.look(step, model),
+    )?;
     let seconds = started.elapsed().as_secs_f64();
+    context.check_stop()?;
+    if config.validations > 0 {
+        best.look(steps, &*trained.model)?;
+    }
     let diverged = trained.diverged();
-    let map = trained.model.map().expect("a flow is a map");
+    let last = trained.model.map().expect("a flow is a map");
+    let chosen = best.take()?;
+    let map = chosen.as_ref().map_or(last, |(model, _)| model as &dyn Map);
     let wasserstein = Wasserstein::new(2.0)?;
     let w2 = |a: Points, b: &Points| -> Result<f64> {
         Ok(wasserstein.value(&Empirical::uniform(a)?, &Empirical::uniform(b.clone())?)?)
     };
-    let after = |from: &Points, to: &Points| w2(map.apply(&first(from, to.len()))?, to);
+    let after = |map: &dyn Map, from: &Points, to: &Points| w2(map.apply(&first(from, to.len()))?, to);
     let seen = first(&target.train, target.test.len());
     Ok(Measured {
-        w2: after(&source.test, &target.test)?,
-        seen: after(&source.train, &seen)?,
+        w2: after(map, &source.test, &target.test)?,
+        last: after(last, &source.test, &target.test)?,
+        seen: after(map, &source.train, &seen)?,
         floor: w2(seen, &target.test)?,
+        chosen: chosen.map_or(steps, |(_, look)| look.step),
         steps,
         seconds,
         diverged,
@@ -293,6 +339,7 @@ fn first(points: &Points, most: usize) -> Points {
 fn add(report: &mut Report, table: &mut Table, pair: &Pair, pairing: Pairing, cells: &[Measured]) {
     let of = |figure: fn(&Measured) -> f64| mean_and_spread(&cells.iter().map(figure).collect::<Vec<_>>());
     let (ours, spread) = of(|c| c.w2);
+    let (last, last_spread) = of(|c| c.last);
     let (seen, seen_spread) = of(|c| c.seen);
     let (floor, floor_spread) = of(|c| c.floor);
     let seconds = of(|c| c.seconds).0;
@@ -320,6 +367,8 @@ fn add(report: &mut Report, table: &mut Table, pair: &Pair, pairing: Pairing, ce
         published.map(|p| p.2).into(),
         ours.into(),
         spread.into(),
+        last.into(),
+        last_spread.into(),
         seen.into(),
         seen_spread.into(),
         floor.into(),

@@ -1,0 +1,128 @@
+//! The parameters of least validation loss among those a training run passes through.
+
+use super::sf2m::Pairing;
+use crate::context::Context;
+use crate::failure::Result;
+use crate::files::{WriteError, write_atomic};
+use divergences::transport::{NormPower, solve};
+use flows::path::Pairs;
+use measures::rand::RngExt;
+use measures::zoo::Gaussian;
+use measures::{Empirical, Points, Sample, Seed};
+use models::tch::{Device, Kind, Tensor, no_grad};
+use models::tensor::to_tensor;
+use models::{FlowModel, Generator};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Pairs that are not trained on, with times and noise that are the same at every look, so that looks differ by the parameters alone.
+pub(super) struct Validation {
+    times: Vec<f64>,
+    /// x_t = (1 − t) x₀ + t x₁ + σ ε.
+    at: Tensor,
+    /// x₁ − x₀.
+    velocity: Tensor,
+}
+
+impl Validation {
+    /// As many pairs as both measures have points, paired as in training.
+    pub(super) fn new(
+        source: &Points,
+        target: &Points,
+        pairing: Pairing,
+        batch: usize,
+        sigma: f64,
+        seed: Seed,
+    ) -> Result<Self> {
+        let rows: Vec<usize> = (0..source.len().min(target.len())).collect();
+        let (x0, x1) = (source.select(&rows), target.select(&rows));
+        let pairs = match pairing {
+            Pairing::Independent => Pairs::aligned(x0, x1)?,
+            Pairing::Optimal => {
+                let couple = |a: &Points, b: &Points| {
+                    let cost = NormPower::half_squared_euclidean();
+                    Ok(solve(&Empirical::uniform(a.clone())?, &Empirical::uniform(b.clone())?, &cost)?.plan)
+                };
+                Pairs::minibatch(&x0, &x1, batch, couple, seed.named("pairs"))?
+            }
+        };
+        let mut rng = seed.named("times").rng();
+        let times: Vec<f64> = rows.iter().map(|_| rng.random()).collect();
+        let noise = Gaussian::standard(pairs.x0.dim()).sample(rows.len(), &mut seed.named("noise").rng());
+        let at = Points::from_fn(rows.len(), pairs.x0.dim(), |i, x| {
+            let (x0, x1, noise) = (pairs.x0.row(i), pairs.x1.row(i), noise.row(i));
+            for (k, x) in x.iter_mut().enumerate() {
+                *x = (1.0 - times[i]) * x0[k] + times[i] * x1[k] + sigma * noise[k];
+            }
+        });
+        let velocity = Points::from_fn(rows.len(), pairs.x0.dim(), |i, v| {
+            v.iter_mut().zip(pairs.x1.row(i)).zip(pairs.x0.row(i)).for_each(|((v, x1), x0)| *v = x1 - x0);
+        });
+        let tensor = |points: &Points| to_tensor(points, Kind::Float, Device::Cpu);
+        Ok(Validation { times, at: tensor(&at)?, velocity: tensor(&velocity)? })
+    }
+
+    /// The mean squared error of the velocity.
+    fn loss(&self, model: &FlowModel) -> Result<f64> {
+        no_grad(|| {
+            let error = model.velocity(&self.times, &self.at)? - &self.velocity;
+            Ok(error.square().mean(Kind::Double).double_value(&[]))
+        })
+    }
+}
+
+/// The best model so far, kept on disk: a run that was interrupted goes on with it.
+pub(super) struct Best<'a> {
+    validation: &'a Validation,
+    model: PathBuf,
+    candidate: PathBuf,
+    record: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Look {
+    pub(super) step: u64,
+    pub(super) loss: f64,
+}
+
+impl<'a> Best<'a> {
+    pub(super) fn new(context: &Context<'_>, stem: &str, validation: &'a Validation) -> Self {
+        let path = |name: &str| context.path(&format!("{name}-{stem}"));
+        Best {
+            validation,
+            model: path("best").with_extension("safetensors"),
+            candidate: path("candidate").with_extension("safetensors"),
+            record: path("best").with_extension("json"),
+        }
+    }
+
+    /// Looks at the parameters after `step` steps.
+    pub(super) fn look(&self, step: u64, model: &dyn Generator) -> Result<()> {
+        model.save(&self.candidate)?;
+        let loss = self.validation.loss(&FlowModel::load(&self.candidate)?)?;
+        // A look that an interruption had repeated finds the loss it found before.
+        if loss.is_finite() && self.found().is_none_or(|best| loss < best.loss) {
+            std::fs::rename(&self.candidate, &self.model).map_err(WriteError::at(&self.model))?;
+            let look = serde_json::to_vec(&Look { step, loss }).expect("a look is JSON");
+            write_atomic(&self.record, |file| file.write_all(&look))?;
+        }
+        Ok(())
+    }
+
+    fn found(&self) -> Option<Look> {
+        serde_json::from_slice(&std::fs::read(&self.record).ok()?).ok()
+    }
+
+    /// The best model with the steps it was trained for, and the end of its files; none where no look found a finite loss.
+    pub(super) fn take(self) -> Result<Option<(FlowModel, Look)>> {
+        let found = self.found();
+        let best = match found {
+            Some(look) => Some((FlowModel::load(&self.model)?, look)),
+            None => None,
+        };
+        for path in [&self.model, &self.candidate, &self.record] {
+            let _ = std::fs::remove_file(path);
+        }
+        Ok(best)
+    }
+}
