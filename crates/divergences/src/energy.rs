@@ -77,8 +77,8 @@ fn value_of(merged: &Merged, [own, other]: [f64; 2]) -> f64 {
     2.0 * merged.difference + (1.0 - own) * merged.own + (1.0 - other) * merged.other
 }
 
-/// The same with δE/δμ(z) = 2∫|z − y| dν − 2∫|z − x| dμ at the atoms z of x, piecewise linear; `by_weight` where the scale
-/// depends on the weights too.
+/// The same with δE/δμ(z) = 2∫|z − y| dν − 2∫|z − x| dμ at the atoms z of x, piecewise linear; `by_weight` where the
+/// scale depends on the weights too.
 pub(crate) fn energy_along(x: &Ranked, y: &Ranked, scales: [f64; 2], by_weight: bool) -> AlongLine {
     let n = x.values().len();
     let own = scales[0];

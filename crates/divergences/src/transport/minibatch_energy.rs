@@ -14,17 +14,17 @@ use measures::{Empirical, Error, Functional, Measure, Points, Result, Variation,
 /// ```
 ///
 /// X, X′ independent samples of μ and Y, Y′ of ν. The atoms of a measure are taken for two such samples, those at even
-/// and those at odd places, so that the number returned is ¼ Σᵢⱼ OT_ε(Xᵢ, Yⱼ) − ½ OT_ε(X₁, X₂) − ½ OT_ε(Y₁, Y₂): **in
-/// the unit of the cost**, without bias, negative about as often as not when μ = ν, and dependent on the order of the atoms.
+/// and those at odd places, so that the number returned is ¼ Σᵢⱼ OT_ε(Xᵢ, Yⱼ) − ½ OT_ε(X₁, X₂) − ½ OT_ε(Y₁, Y₂): **in the
+/// unit of the cost**, without bias, negative about as often as not when μ = ν, and dependent on the order of the atoms.
 ///
-/// The [Sinkhorn divergence](super::SinkhornDivergence) of two samples has the transport of a sample with *itself* where this has that
-/// with another. The former's gradient therefore draws the points of a small sample of μ together: its expectation
-/// over samples is least not at μ = ν but at a measure narrower than ν. Here the expectation of the gradient is zero at μ = ν, for any size of
-/// the samples. For more points than minibatches have, the two agree.
+/// The [Sinkhorn divergence](super::SinkhornDivergence) of two samples has the transport of a sample with *itself* where
+/// this has that with another. Its gradient therefore draws the points of a small sample of μ together: in the mean over
+/// samples it is least not at μ = ν but at a measure narrower than ν. Here the mean of the gradient is zero at μ = ν, for
+/// any size of the samples. For samples that are large the two agree.
 ///
-/// That E_ε is no less than zero needs OT_ε to be of negative type, which the distances of transport are on the line and are assumed to
-/// be elsewhere. Source: Salimans, Zhang, Radford and Metaxas, *Improving GANs using optimal transport* (2018), arXiv
-/// 1803.05573, equation 6, with the dual value of OT_ε for its transport cost.
+/// That E_ε is no less than zero needs OT_ε to be of negative type, which W₁ and W₂² are on the line; elsewhere it is
+/// assumed, as in the paper. Source: Salimans, Zhang, Radford and Metaxas, *Improving GANs using optimal transport* (2018),
+/// arXiv 1803.05573, section 3 (there twice this, of the transport cost of the entropic plan), with the dual value of OT_ε.
 ///
 /// ```
 /// use divergences::{Divergence, transport::{MinibatchEnergy, NormPower}};
@@ -156,8 +156,7 @@ impl<C: Cost> Target<'_, C> {
 }
 
 impl Found {
-    /// The potential at all atoms and its gradients: half of ν stands against each half of μ, whose weights sum to one when theirs
-    /// are divided by its mass.
+    /// The potential at all atoms and its gradients, those of each sample of μ by the share that an atom has in it.
     fn derivatives(&self, mu: &Empirical, batches: &Batches) -> (Vec<f64>, Points) {
         let mut potential = vec![0.0; mu.len()];
         let mut gradients = Points::zeros(mu.len(), mu.dim());
@@ -247,8 +246,8 @@ mod tests {
         gradient.rows().zip(mu.points().rows()).map(|(g, x)| g[0] * (x[0] - 0.3) + g[1] * (x[1] + 1.0)).sum()
     }
 
-    /// Between samples of one law the value and its slope along a spread are zero in the mean; the Sinkhorn divergence is positive, and falls as the points of μ come
-    /// together.
+    /// Between samples of one law the value and its slope along a spread are zero in the mean; the Sinkhorn divergence is
+    /// positive, and falls as the points of μ come together.
     #[test]
     fn it_has_no_bias_where_the_sinkhorn_divergence_of_small_samples_has() {
         let cost = NormPower::half_squared_euclidean();

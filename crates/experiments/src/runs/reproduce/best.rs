@@ -15,7 +15,8 @@ use models::{FlowModel, Generator};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Pairs that are not trained on, with times and noise that are the same at every look, so that looks differ by the parameters alone.
+/// Pairs that are not trained on, with times and noise that are the same at every look, so that looks differ by the
+/// parameters alone.
 pub(super) struct Validation {
     times: Vec<f64>,
     /// x_t = (1 − t) x₀ + t x₁ + σ ε.
@@ -124,5 +125,59 @@ impl<'a> Best<'a> {
             let _ = std::fs::remove_file(path);
         }
         Ok(best)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use models::methods::flow::{FlowMatching, FlowMatchingConfig};
+    use models::{Between, Data, TrainConfig, Trainer, Watch};
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn the_parameters_of_least_loss_are_kept_whatever_comes_after_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let stop = AtomicBool::new(false);
+        let context = Context::for_tests(dir.path(), &stop);
+        let cloud = |mean: f64, seed: u64| {
+            let law = Gaussian::isotropic(&[mean, 0.0], 0.5).unwrap();
+            law.sample(200, &mut Seed::new(seed).rng())
+        };
+        let data = |mean, seed| Data::new(cloud(mean, seed)).unwrap();
+        let both = Between::new(data(0.0, 1), data(4.0, 2)).unwrap();
+        let config = FlowMatchingConfig { batch: 64, standardise: false, ..FlowMatchingConfig::default() };
+        let train = TrainConfig { steps: 60, ema: None, ..TrainConfig::default() };
+        let mut trainer = Trainer::<FlowMatching>::new(config, train, &both).unwrap();
+        let mut models = Vec::new();
+        for step in [0, 60, 20] {
+            if step < trainer.step() {
+                trainer =
+                    Trainer::new(trainer.config().clone(), trainer.train_config().clone(), &both).unwrap();
+            }
+            let _ = trainer.run_to(step, &mut Watch::default()).unwrap();
+            models.push((step, trainer.generator().unwrap()));
+        }
+
+        let (source, target) = (cloud(0.0, 3), cloud(4.0, 4));
+        for pairing in [Pairing::Independent, Pairing::Optimal] {
+            let validation = Validation::new(&source, &target, pairing, 50, 0.1, Seed::new(5)).unwrap();
+            let path = dir.path().join("one.safetensors");
+            let losses: Vec<f64> = models
+                .iter()
+                .map(|(_, model)| {
+                    model.save(&path).unwrap();
+                    validation.loss(&FlowModel::load(&path).unwrap()).unwrap()
+                })
+                .collect();
+            assert!(losses[1] < losses[2] && losses[2] < losses[0], "{losses:?}");
+            let best = || Best::new(&context, "stem", &validation);
+            // Each look by a process of its own, as after interruptions.
+            models.iter().for_each(|(step, model)| best().look(*step, &**model).unwrap());
+            let (model, look) = best().take().unwrap().unwrap();
+            assert_eq!((look.step, look.loss), (60, losses[1]));
+            assert_eq!(validation.loss(&model).unwrap(), losses[1]);
+            assert!(best().take().unwrap().is_none());
+        }
     }
 }

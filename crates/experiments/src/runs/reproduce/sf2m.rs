@@ -41,8 +41,8 @@ pub struct Sf2mConfig {
     pub train_points: Option<usize>,
     /// The seed of the points; absent, every run has points of its own.
     pub data_seed: Option<u64>,
-    /// Looks at the loss on as many pairs that are neither trained on nor compared with: the parameters measured are those of the least
-    /// loss, as in the authors' programs. With 0 they are the last ones.
+    /// Looks at the loss on as many pairs as are compared, neither trained on nor compared with: the parameters measured are
+    /// those of the least loss, as in the authors' programs. With 0 they are the last ones.
     pub validations: u64,
     /// Passes through the points to train on.
     #[schemars(range(min = 1))]
@@ -295,7 +295,8 @@ fn measure(
     )?;
     let best = Best::new(context, stem, &validation);
     let settings = serde_json::to_value(settings).expect("settings are JSON");
-    let stops: Vec<u64> = (1..config.validations).map(|k| k * steps / config.validations).collect();
+    let mut stops: Vec<u64> = (1..config.validations).map(|k| k * steps / config.validations).collect();
+    stops.dedup();
     let trained = context.train_in_stages(
         stem,
         (by_name("flow_matching")?, &settings),

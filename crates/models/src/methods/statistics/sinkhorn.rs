@@ -15,9 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Descent on the Sinkhorn divergence S_ε(φ_#ν, μ₁) for the cost ½‖x − y‖²: entropic transport less its bias (Genevay,
-/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The bias is measured between halves of a batch
-/// (Salimans et al. 2018, arXiv 1803.05573) or, as in the former papers, of the batch with itself (`within`). The map may jump
-/// between cells of the noise (`map.cells`, 0 for the continuous map of the papers and for noise of another dimension than the data).
+/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The bias is measured between halves of a
+/// batch (Salimans et al. 2018, arXiv 1803.05573) or, as in the former papers, of the batch with itself (`within`). The map
+/// may jump between cells of the noise (`map.cells`, 0 for the continuous map of the papers and for noise of another
+/// dimension than the data).
 pub type Sinkhorn = Matching<SinkhornConfig>;
 
 /// Settings of `sinkhorn`.
