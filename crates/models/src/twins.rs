@@ -1,5 +1,5 @@
-//! Torch twins of the O(n²) reductions that networks are trained by: the MMD of Gaussian kernels, the energy distance, the
-//! Sinkhorn divergence and the minibatch energy distance, each with its gradient, as tensors on the device where the points are.
+//! Torch twins of the O(n²) reductions that networks are trained by: the MMD of Gaussian kernels, the energy distance and
+//! the Sinkhorn divergence, each with its gradient, as tensors on the device where the points are.
 //!
 //! On the CPU the native code of `divergences` is faster and is what runs. On another device it would have the points fetched
 //! and the gradient sent back at every step; there the twin takes its place. Formulas and conventions are those of the
@@ -44,7 +44,6 @@ pub struct Twin(Formula);
 enum Formula {
     Pairs { kernel: Radial, statistic: Statistic },
     Sinkhorn(Sinkhorn),
-    MinibatchEnergy(Sinkhorn),
 }
 
 /// A kernel of the squared distance.
@@ -111,17 +110,9 @@ impl Twin {
     /// # Errors
     /// A setting is not finite and positive.
     pub fn sinkhorn(settings: Sinkhorn) -> Result<Self> {
-        check_settings(&settings)?;
+        measures::check_positive("epsilon", settings.epsilon)?;
+        measures::check_positive("tolerance", settings.tolerance)?;
         Ok(Twin(Formula::Sinkhorn(settings)))
-    }
-
-    /// The twin of [`divergences::transport::MinibatchEnergy`] for the cost ½‖x − y‖².
-    ///
-    /// # Errors
-    /// A setting is not finite and positive.
-    pub fn minibatch_energy(settings: Sinkhorn) -> Result<Self> {
-        check_settings(&settings)?;
-        Ok(Twin(Formula::MinibatchEnergy(settings)))
     }
 
     /// D(n⁻¹ Σ δ(xᵢ), m⁻¹ Σ δ(yⱼ)) of the rows of `x` (n×d) and `y` (m×d) and its gradient in `x` (n×d).
@@ -148,7 +139,6 @@ impl Twin {
             match &self.0 {
                 Formula::Pairs { kernel, statistic } => pairs(kernel, *statistic, &x, &y),
                 Formula::Sinkhorn(settings) => sinkhorn(settings, &x, &y),
-                Formula::MinibatchEnergy(settings) => minibatch_energy(settings, &x, &y),
             }
         })
     }
@@ -161,12 +151,6 @@ impl Twin {
         let (value, gradient) = self.value_and_gradient(x, y)?;
         Ok(Bridged { value, surrogate: x.f_mul(&gradient)?.f_sum(x.kind())? })
     }
-}
-
-fn check_settings(settings: &Sinkhorn) -> Result<()> {
-    measures::check_positive("epsilon", settings.epsilon)?;
-    measures::check_positive("tolerance", settings.tolerance)?;
-    Ok(())
 }
 
 /// The starts and lengths of tiles that cover n rows.
@@ -410,66 +394,24 @@ fn accelerated(p: &Tensor, r: &Tensor, past: &[(Tensor, Tensor)]) -> Result<Tens
     Ok(p + r - correction.to_kind(p.kind()))
 }
 
-/// The marginal error to iterate to for costs up to `largest`: what is asked for, or what round-off allows.
-fn tolerance(settings: &Sinkhorn, kind: Kind, largest: f64) -> Result<f64> {
-    let unit = if kind == Kind::Float { f64::from(f32::EPSILON) } else { f64::EPSILON };
+fn sinkhorn(settings: &Sinkhorn, x: &Tensor, y: &Tensor) -> Result<(f64, Tensor)> {
+    let problem = |x, y| Entropic { x, y, epsilon: settings.epsilon };
+    let (between, of_x, of_y) = (problem(x, y), problem(x, x), problem(y, y));
+    let largest = between.largest()?.max(of_x.largest()?).max(of_y.largest()?);
+    let unit = if x.kind() == Kind::Float { f64::from(f32::EPSILON) } else { f64::EPSILON };
+    // The marginal error that round-off allows.
     let floor = 4.0 * unit * (largest / settings.epsilon + 8.0);
     if floor > 0.1 {
         let must = format!("at least {:e} at this precision and size of the points", 40.0 * unit * largest);
         return Err(Error::setting("epsilon", settings.epsilon, must));
     }
-    Ok(settings.tolerance.max(floor))
-}
-
-/// Σ of both potentials in the mean: OT_ε.
-fn dual(f: &Tensor, g: &Tensor) -> Tensor {
-    f.mean(Kind::Double) + g.mean(Kind::Double)
-}
-
-fn sinkhorn(settings: &Sinkhorn, x: &Tensor, y: &Tensor) -> Result<(f64, Tensor)> {
-    let problem = |x, y| Entropic { x, y, epsilon: settings.epsilon };
-    let (between, of_x, of_y) = (problem(x, y), problem(x, x), problem(y, y));
-    let largest = between.largest()?.max(of_x.largest()?).max(of_y.largest()?);
-    let tolerance = tolerance(settings, x.kind(), largest)?;
+    let tolerance = settings.tolerance.max(floor);
     let (f, g) = between.solve(settings, tolerance, largest)?;
     let (own_f, own_g) = of_x.solve_with_itself(settings, tolerance, largest)?;
     let (far_f, far_g) = of_y.solve_with_itself(settings, tolerance, largest)?;
+    let dual = |f: &Tensor, g: &Tensor| f.mean(Kind::Double) + g.mean(Kind::Double);
     let value = dual(&f, &g) - (dual(&own_f, &own_g) + dual(&far_f, &far_g)) * 0.5;
     let gradient = (of_x.barycentres(&own_f, &own_g) - between.barycentres(&f, &g)) / x.size()[0] as f64;
-    Ok((scalar(&value)?, gradient))
-}
-
-fn minibatch_energy(settings: &Sinkhorn, x: &Tensor, y: &Tensor) -> Result<(f64, Tensor)> {
-    let halves = |what: &'static str, t: &Tensor| match t.size()[0] {
-        0 | 1 => Err(measures::Error::TooFew { what, at_least: 2, got: t.size()[0] as usize }),
-        _ => Ok([0, 1].map(|first| t.slice(0, first, None, 2).contiguous())),
-    };
-    let xs = halves("points, for two batches", x)?;
-    let ys = halves("target points, for two batches", y)?;
-    let problem = |x, y| Entropic { x, y, epsilon: settings.epsilon };
-    let (of_x, of_y) = (problem(&xs[0], &xs[1]), problem(&ys[0], &ys[1]));
-    let largest = problem(x, y).largest()?.max(of_x.largest()?).max(of_y.largest()?);
-    let tolerance = tolerance(settings, x.kind(), largest)?;
-
-    let (f, g) = of_x.solve(settings, tolerance, largest)?;
-    let (far_f, far_g) = of_y.solve(settings, tolerance, largest)?;
-    let mut value = (dual(&f, &g) + dual(&far_f, &far_g)) * -0.5;
-    // ½ Σ of what the plans make of a point stands against ½ of what the other half makes of it.
-    let back = of_x.mirrored();
-    let mut pulls =
-        [of_x.barycentres(&f, &g), back.barycentres(&back.transform(&f), &f)].map(|own| own * 0.5);
-    for (x, pull) in xs.iter().zip(&mut pulls) {
-        for y in &ys {
-            let cross = problem(x, y);
-            let (f, g) = cross.solve(settings, tolerance, largest)?;
-            value += dual(&f, &g) * 0.25;
-            let _ = pull.g_sub_(&(cross.barycentres(&f, &g) * 0.25));
-        }
-    }
-    let gradient = x.zeros_like();
-    for (first, pull) in pulls.iter().enumerate() {
-        gradient.slice(0, first as i64, None, 2).copy_(&(pull / pull.size()[0] as f64));
-    }
     Ok((scalar(&value)?, gradient))
 }
 
@@ -478,7 +420,7 @@ mod tests {
     use super::*;
     use crate::tensor::{to_points, to_tensor};
     use divergences::kernel::Mixture;
-    use divergences::transport::{MinibatchEnergy, NormPower, SinkhornDivergence};
+    use divergences::transport::{NormPower, SinkhornDivergence};
     use divergences::{Divergence, Mmd};
     use measures::{Empirical, Points, Sample, Seed, zoo};
 
@@ -528,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn entropic_transport_is_the_native_one() {
+    fn the_sinkhorn_divergence_is_the_native_one() {
         for (n, m, d) in [(2100, 60, 2), (150, 130, 1), (40, 50, 5), (30, 25, 40)] {
             let (x, y) = (cloud(n, d, 1), cloud(m, d, 2));
             for epsilon in [0.2, 1.0] {
@@ -537,11 +479,6 @@ mod tests {
                 let native = SinkhornDivergence::with_settings(settings, NormPower::half_squared_euclidean());
                 let (value, gradient) = gap(&Twin::sinkhorn(settings).unwrap(), &native, &x, &y);
                 println!("sinkhorn {n}×{m}, d = {d}, ε = {epsilon}: {value:.1e}, gradient {gradient:.1e}");
-                assert!(value < 1e-10 && gradient < 1e-10, "{n} {m} {d} {epsilon}: {value:e} {gradient:e}");
-                let native = MinibatchEnergy::with_settings(settings, NormPower::half_squared_euclidean());
-                let twin = Twin::minibatch_energy(settings).unwrap();
-                let (value, gradient) = gap(&twin, &native, &x, &y);
-                println!("minibatch energy: {value:.1e}, gradient {gradient:.1e}");
                 assert!(value < 1e-10 && gradient < 1e-10, "{n} {m} {d} {epsilon}: {value:e} {gradient:e}");
             }
         }
@@ -553,23 +490,17 @@ mod tests {
         let (x, y) = (cloud(256, 2, 1), cloud(256, 2, 2));
         let settings = Sinkhorn::new(0.0064).unwrap().tolerance(1e-3).max_iterations(200);
         let tensor = |p: &Points, kind| to_tensor(p, kind, Device::Cpu).unwrap();
+        let twin = Twin::sinkhorn(settings).unwrap();
+        let (value, gradient) =
+            twin.value_and_gradient(&tensor(&x, Kind::Float), &tensor(&y, Kind::Float)).unwrap();
+        let native = SinkhornDivergence::with_settings(settings, NormPower::half_squared_euclidean());
         let uniform = |p: &Points| Empirical::uniform(p.clone()).unwrap();
-        let cost = NormPower::half_squared_euclidean();
-        let native: [&dyn Divergence; 2] = [
-            &SinkhornDivergence::with_settings(settings, cost),
-            &MinibatchEnergy::with_settings(settings, cost),
-        ];
-        let twins = [Twin::sinkhorn(settings).unwrap(), Twin::minibatch_energy(settings).unwrap()];
-        for (twin, native) in twins.iter().zip(native) {
-            let (value, gradient) =
-                twin.value_and_gradient(&tensor(&x, Kind::Float), &tensor(&y, Kind::Float)).unwrap();
-            let exact = native.variation(&uniform(&x), &uniform(&y)).unwrap();
-            assert!((value - exact.value).abs() < 1e-3 * exact.value.abs(), "{value} {}", exact.value);
-            let off = gradient.to_kind(Kind::Double) - tensor(&exact.d_points, Kind::Double);
-            let scale = tensor(&exact.d_points, Kind::Double).norm();
-            let off = scalar(&(off.norm() / scale)).unwrap();
-            assert!(off < 0.02, "{off}");
-        }
+        let exact = native.variation(&uniform(&x), &uniform(&y)).unwrap();
+        assert!((value - exact.value).abs() < 1e-3 * exact.value, "{value} {}", exact.value);
+        let off = gradient.to_kind(Kind::Double) - tensor(&exact.d_points, Kind::Double);
+        let scale = tensor(&exact.d_points, Kind::Double).norm();
+        let off = scalar(&(off.norm() / scale)).unwrap();
+        assert!(off < 0.02, "{off}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::method::Moment;
 use crate::methods::statistics::{
     CharacteristicConfig, D2Config, EnergyConfig, FamilyConfig, MmdConfig, Objective, Reference,
-    SinkhornConfig, SlicedConfig,
+    SinkhornConfig, SlicedConfig, Within,
 };
 use crate::twins::Twin;
 use divergences::Divergence;
@@ -105,9 +105,7 @@ impl LossConfig {
             LossConfig::Mmd { bandwidths } => {
                 MmdConfig { bandwidths: bandwidths.clone(), ..MmdConfig::default() }.divergence(reference, at)
             }
-            &LossConfig::Sinkhorn { epsilon } => {
-                SinkhornConfig { epsilon, ..SinkhornConfig::default() }.divergence(reference, at)
-            }
+            &LossConfig::Sinkhorn { epsilon } => whole(epsilon).divergence(reference, at),
             &LossConfig::Sliced { directions } => {
                 SlicedConfig { directions, ..SlicedConfig::default() }.divergence(reference, at)
             }
@@ -126,9 +124,7 @@ impl LossConfig {
             LossConfig::Mmd { bandwidths } => {
                 MmdConfig { bandwidths: bandwidths.clone(), ..MmdConfig::default() }.twin(reference)
             }
-            &LossConfig::Sinkhorn { epsilon } => {
-                SinkhornConfig { epsilon, ..SinkhornConfig::default() }.twin(reference)
-            }
+            &LossConfig::Sinkhorn { epsilon } => whole(epsilon).twin(reference),
             LossConfig::D2 { .. } | LossConfig::Characteristic { .. } | LossConfig::Sliced { .. } => Ok(None),
         }
     }
@@ -171,6 +167,11 @@ impl LossConfig {
         }
         Ok(wide)
     }
+}
+
+/// The Sinkhorn divergence of two samples.
+fn whole(epsilon: f64) -> SinkhornConfig {
+    SinkhornConfig { epsilon, within: Within::Whole, ..SinkhornConfig::default() }
 }
 
 #[cfg(test)]

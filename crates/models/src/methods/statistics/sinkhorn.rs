@@ -14,11 +14,11 @@ use measures::Empirical;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Descent on the Sinkhorn divergence S_ε(φ_#ν, μ₁) for the cost ½‖x − y‖²: entropic transport less its bias (Genevay,
-/// Peyré and Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The bias is measured between halves of a
-/// batch (Salimans et al. 2018, arXiv 1803.05573) or, as in the former papers, of the batch with itself (`within`). The map
-/// may jump between cells of the noise (`map.cells`, 0 for the continuous map of the papers and for noise of another
-/// dimension than the data).
+/// Descent on entropic transport less its bias. By default both are measured between halves of a batch, with the distance
+/// ‖x − y‖ for the cost: the energy distance of minibatches (Salimans et al. 2018, arXiv 1803.05573). With
+/// `within = whole` it is the Sinkhorn divergence S_ε(φ_#ν, μ₁) of the batch for the cost ½‖x − y‖² (Genevay, Peyré and Cuturi
+/// 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The map may jump between cells of the noise (`map.cells`, 0
+/// for the continuous map of the papers and for noise of another dimension than the data).
 pub type Sinkhorn = Matching<SinkhornConfig>;
 
 /// Settings of `sinkhorn`.
@@ -47,11 +47,11 @@ pub struct SinkhornConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Within {
-    /// Between halves of the batch, all of which are compared with halves of the target: no bias at any size
-    /// ([`MinibatchEnergy`]).
+    /// Between halves of the batch, which are compared with halves of the target, for the cost ‖x − y‖: no bias at any size
+    /// ([`MinibatchEnergy`]). Computed on the CPU, wherever the network is.
     Halves,
-    /// Of the batch with itself: the divergence of the two samples, which draws the points of a mode together
-    /// ([`SinkhornDivergence`]).
+    /// Of the batch with itself, for the cost ½‖x − y‖²: the divergence of the two samples, which draws the points of a small
+    /// batch together ([`SinkhornDivergence`]).
     Whole,
 }
 
@@ -63,7 +63,7 @@ impl Default for SinkhornConfig {
             optim: OptimConfig::default(),
             batch: 128,
             target_batch: None,
-            epsilon: 0.01,
+            epsilon: 0.03,
             tolerance: 1e-3,
             sweeps: 200,
             within: Within::Halves,
@@ -86,8 +86,7 @@ impl Objective for SinkhornConfig {
     }
 
     fn divergence(&self, reference: &Reference, _: &Moment) -> Result<Box<dyn Divergence>> {
-        let cost = NormPower::half_squared_euclidean();
-        let iteration = self.iteration(reference)?;
+        let (cost, iteration) = (self.cost(), self.iteration(reference)?);
         Ok(match self.within {
             Within::Halves => Box::new(MinibatchEnergy::with_settings(iteration, cost)),
             Within::Whole => Box::new(SinkhornDivergence::with_settings(iteration, cost)),
@@ -95,21 +94,27 @@ impl Objective for SinkhornConfig {
     }
 
     fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
-        let iteration = self.iteration(reference)?;
-        Ok(Some(match self.within {
-            Within::Halves => Twin::minibatch_energy(iteration)?,
-            Within::Whole => Twin::sinkhorn(iteration)?,
-        }))
+        match self.within {
+            Within::Halves => Ok(None),
+            Within::Whole => Ok(Some(Twin::sinkhorn(self.iteration(reference)?)?)),
+        }
     }
 }
 
 impl SinkhornConfig {
+    fn cost(&self) -> NormPower {
+        match self.within {
+            Within::Halves => NormPower::euclidean(),
+            Within::Whole => NormPower::half_squared_euclidean(),
+        }
+    }
+
     /// The iteration for data whose scale `reference` shows.
     fn iteration(&self, reference: &Reference) -> Result<Iteration> {
         check_range("epsilon", self.epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
         check_range("tolerance", self.tolerance, f64::MIN_POSITIVE.., "finite and positive")?;
         check_count("sweeps", self.sweeps)?;
-        let cost = NormPower::half_squared_euclidean();
+        let cost = self.cost();
         let target = Empirical::uniform(reference.points().clone())?;
         let epsilon = self.epsilon * mean_cost(&target, &target, &cost)?;
         Ok(Iteration::new(epsilon)?.tolerance(self.tolerance).max_iterations(self.sweeps))
