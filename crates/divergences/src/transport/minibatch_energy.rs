@@ -272,6 +272,22 @@ mod tests {
         assert!(value > 5.0 && slope > 5.0, "{value} {slope}");
     }
 
+    /// Between single points: the energy distance sees a spread, the squared distance of the means does not.
+    #[test]
+    fn a_squared_cost_is_blind_to_what_the_samples_do_not_resolve() {
+        let (wide, narrow) = (Gaussian::standard(2), Gaussian::isotropic(&[0.0, 0.0], 0.1).unwrap());
+        let pair = |law: &Gaussian, seed: u64| {
+            Empirical::uniform(law.sample(2, &mut Seed::new(seed).rng())).unwrap()
+        };
+        let pairs: Vec<_> = (0..2000).map(|k| (pair(&narrow, 2 * k), pair(&wide, 2 * k + 1))).collect();
+        let of = |cost| {
+            let energy = MinibatchEnergy::new(0.1, cost).unwrap();
+            z(&pairs.iter().map(|(mu, nu)| energy.value(mu, nu).unwrap()).collect::<Vec<_>>())
+        };
+        let (squared, distance) = (of(NormPower::half_squared_euclidean()), of(NormPower::euclidean()));
+        assert!(squared.abs() < 5.0 && distance > 5.0, "{squared} {distance}");
+    }
+
     #[test]
     fn it_agrees_with_the_sinkhorn_divergence_of_many_points() {
         let cost = NormPower::half_squared_euclidean();
