@@ -88,13 +88,8 @@ pub(super) struct Look {
 
 impl<'a> Best<'a> {
     pub(super) fn new(context: &Context<'_>, stem: &str, validation: &'a Validation) -> Self {
-        let path = |name: &str| context.path(&format!("{name}-{stem}"));
-        Best {
-            validation,
-            model: path("best").with_extension("safetensors"),
-            candidate: path("candidate").with_extension("safetensors"),
-            record: path("best").with_extension("json"),
-        }
+        let [model, candidate, record] = files(context, stem);
+        Best { validation, model, candidate, record }
     }
 
     /// Looks at the parameters after `step` steps.
@@ -114,17 +109,22 @@ impl<'a> Best<'a> {
         serde_json::from_slice(&std::fs::read(&self.record).ok()?).ok()
     }
 
-    /// The best model with the steps it was trained for, and the end of its files; none where no look found a finite loss.
-    pub(super) fn take(self) -> Result<Option<(FlowModel, Look)>> {
-        let found = self.found();
-        let best = match found {
-            Some(look) => Some((FlowModel::load(&self.model)?, look)),
-            None => None,
-        };
-        for path in [&self.model, &self.candidate, &self.record] {
-            let _ = std::fs::remove_file(path);
-        }
-        Ok(best)
+    /// The best model with the steps it was trained for; none where no look found a finite loss.
+    pub(super) fn kept(&self) -> Result<Option<(FlowModel, Look)>> {
+        self.found().map(|look| Ok((FlowModel::load(&self.model)?, look))).transpose()
+    }
+}
+
+/// The best model, the one looked at, and what is known of the best.
+fn files(context: &Context<'_>, stem: &str) -> [PathBuf; 3] {
+    ["best-{}.safetensors", "candidate-{}.safetensors", "best-{}.json"]
+        .map(|name| context.path(&name.replace("{}", stem)))
+}
+
+/// Removes the files of a run whose figures are kept: not before, or a run killed in between would choose among fewer looks.
+pub(super) fn forget(context: &Context<'_>, stem: &str) {
+    for path in files(context, stem) {
+        let _ = std::fs::remove_file(path);
     }
 }
 
@@ -174,10 +174,11 @@ mod tests {
             let best = || Best::new(&context, "stem", &validation);
             // Each look by a process of its own, as after interruptions.
             models.iter().for_each(|(step, model)| best().look(*step, &**model).unwrap());
-            let (model, look) = best().take().unwrap().unwrap();
+            let (model, look) = best().kept().unwrap().unwrap();
             assert_eq!((look.step, look.loss), (60, losses[1]));
             assert_eq!(validation.loss(&model).unwrap(), losses[1]);
-            assert!(best().take().unwrap().is_none());
+            forget(&context, "stem");
+            assert!(best().kept().unwrap().is_none());
         }
     }
 }

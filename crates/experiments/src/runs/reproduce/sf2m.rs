@@ -1,7 +1,7 @@
 //! Flow matching between planar measures, by the protocol of Tong et al., *Simulation-free Schrödinger bridges via score and
 //! flow matching*, arXiv 2307.03672: W₂ between generated and held-out points.
 
-use super::best::{Best, Validation};
+use super::best::{Best, Validation, forget};
 use super::{cell, mean_and_spread};
 use crate::context::{Budget, Context};
 use crate::data::{self, Options};
@@ -227,6 +227,7 @@ pub(super) fn run(context: &mut Context<'_>, config: &Sf2mConfig, seeds: u64) ->
             for run in 0..seeds {
                 let stem = format!("sf2m-{p}-{}-{run}", pairing.name().to_lowercase());
                 cells.push(cell(context, &stem, || measure(context, config, pair, pairing, run, &stem))?);
+                forget(context, &stem);
             }
             add(&mut report, &mut table, pair, pairing, &cells);
         }
@@ -312,7 +313,7 @@ fn measure(
     }
     let diverged = trained.diverged();
     let last = trained.model.map().expect("a flow is a map");
-    let chosen = best.take()?;
+    let chosen = best.kept()?;
     let map = chosen.as_ref().map_or(last, |(model, _)| model as &dyn Map);
     let wasserstein = Wasserstein::new(2.0)?;
     let w2 = |a: Points, b: &Points| -> Result<f64> {
