@@ -6,12 +6,15 @@
 
 use super::cost::NormPower;
 use super::plan::dot;
-use super::table::{Side, Table};
+use super::table::{Form, Side, Table, block as costs};
 use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, chunks, chunks_mut, dispatch};
 use measures::{Points, Result, parallel};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The number of tasks a pass is cut into, whatever the number of threads: each holds sums for all columns.
 const TASKS: usize = 16;
+/// Pairs that are not worth a task of their own.
+const FEW: usize = 1 << 12;
 /// Rows that add to the columns together.
 const GROUP: usize = 4;
 /// Sums outside [1/SAFE, SAFE] are not trusted.
@@ -21,6 +24,11 @@ const SAFE: f64 = 1e280;
 pub(crate) struct Gibbs<'a> {
     table: &'a Table<'a>,
     kappa: f64,
+}
+
+/// Rows of a task where there are `n` of `width` entries.
+fn block(n: usize, width: usize) -> usize {
+    n.div_ceil(TASKS).max(FEW / width.max(1))
 }
 
 /// Weights or potentials continued to whole lanes.
@@ -70,8 +78,7 @@ impl<'a> Gibbs<'a> {
     pub(crate) fn sweep(&self, u: &mut [f64], v: &[f64], a: &[f64], b: &[f64]) -> Vec<f64> {
         let (n, width) = (u.len(), v.len());
         let old = &*u;
-        let block = n.div_ceil(TASKS).next_multiple_of(GROUP);
-        let parts = parallel::map_blocks(n, block, |rows| {
+        let parts = parallel::map_blocks(n, block(n, width).next_multiple_of(GROUP), |rows| {
             let mut kernel = vec![0.0; GROUP * width];
             let mut columns = vec![0.0; width];
             let mut new = Vec::with_capacity(rows.len());
@@ -111,8 +118,7 @@ impl<'a> Gibbs<'a> {
     pub(crate) fn product(&self, u: &[f64], v: &[f64], a: &[f64], weighted: &[f64]) -> Vec<f64> {
         let (n, width) = (u.len(), v.len());
         let len = self.table.row_len(Side::Source);
-        let block = n.div_ceil(TASKS).next_multiple_of(GROUP);
-        let parts = parallel::map_blocks(n, block, |rows| {
+        let parts = parallel::map_blocks(n, block(n, width).next_multiple_of(GROUP), |rows| {
             let mut kernel = vec![0.0; GROUP * width];
             let mut columns = vec![0.0; width];
             for start in rows.clone().step_by(GROUP) {
@@ -152,7 +158,7 @@ impl<'a> Gibbs<'a> {
         visit: impl Fn(usize, &[f64], &mut [f64]) + Sync + Send,
     ) {
         let m = self.table.row_len(Side::Source);
-        parallel::fill_blocks(out, width, u.len().div_ceil(TASKS), |rows, out| {
+        parallel::fill_blocks(out, width, block(u.len(), v.len()), |rows, out| {
             let mut row = vec![0.0; v.len()];
             for (i, out) in rows.zip(out.chunks_exact_mut(width)) {
                 let log_sum = match self.row(i, u[i], v, b, &mut row) {
@@ -187,6 +193,11 @@ impl<'a> Gibbs<'a> {
             });
             return Ok(out);
         }
+        if let Some(form) = self.table.form().filter(|form| form.is_euclidean())
+            && self.distance_gradients(form, u, v, b, &mut out)
+        {
+            return Ok(out);
+        }
         // Ask once whether there is a gradient; then the rows cannot fail.
         cost.add_gradient(x.row(0), y.row(0), 0.0, &mut vec![0.0; d])?;
         self.conditionals(u, v, b, out.as_mut_slice(), d, |i, law, out| {
@@ -198,6 +209,24 @@ impl<'a> Gibbs<'a> {
         });
         out.check_finite("gradient of the cost")?;
         Ok(out)
+    }
+
+    /// [`Gibbs::gradients`] of a multiple of the distance, in one pass over the pairs; false where a row's sum is not safe.
+    fn distance_gradients(&self, form: Form, u: &[f64], v: &[f64], b: &[f64], out: &mut Points) -> bool {
+        let (x, d, columns) = (self.table.parts().0, out.dim(), self.table.target_columns());
+        let safe = AtomicBool::new(true);
+        parallel::fill_blocks(out.as_mut_slice(), d, block(u.len(), v.len()), |rows, out| {
+            let mut factors = vec![0.0; v.len()];
+            for (i, out) in rows.zip(out.chunks_exact_mut(d)) {
+                let (point, factors) = (x.row(i), &mut factors);
+                let sum =
+                    dispatch(Pull { form, point, columns, u: u[i], v, b, kappa: self.kappa, factors, out });
+                if !(sum > SAFE.recip() && sum < SAFE) {
+                    safe.store(false, Ordering::Relaxed);
+                }
+            }
+        });
+        safe.into_inner()
     }
 
     /// Leaves E_i· in `row` and returns log₂ of its sum with weights b, if that is safe from over- and underflow.
@@ -225,7 +254,7 @@ impl<'a> Gibbs<'a> {
     /// The soft c-transform of the other side: −log₂ Σ 2^{v − κc} b for every row of `side`, from maxima, for any v.
     pub(crate) fn transform(&self, side: Side, v: &[f64], b: &[f64]) -> Vec<f64> {
         let n = self.table.rows(side);
-        let parts = parallel::map_blocks(n, n.div_ceil(TASKS), |rows| {
+        let parts = parallel::map_blocks(n, block(n, v.len()), |rows| {
             let mut row = vec![0.0; v.len()];
             rows.map(|i| {
                 let (reference, log_sum) = self.careful(side, i, v, b, &mut row);
@@ -323,6 +352,52 @@ impl LaneOp for Row<'_> {
             sum = value.mul_add(F64s::load(l, &b[k]), sum);
         }
         sum.sum()
+    }
+}
+
+/// Σⱼ pⱼ s (x − yⱼ)/‖x − yⱼ‖ for the law p ∝ b E, 0 where they meet; returns Σ b E.
+struct Pull<'a> {
+    form: Form,
+    point: &'a [f64],
+    columns: &'a [f64],
+    u: f64,
+    v: &'a [f64],
+    b: &'a [f64],
+    kappa: f64,
+    /// What the differences are multiplied by, a buffer.
+    factors: &'a mut [f64],
+    out: &'a mut [f64],
+}
+
+impl LaneOp for Pull<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) -> f64 {
+        let padded = self.v.len();
+        let (u, kappa, zero) = (F64s::splat(l, self.u), F64s::splat(l, self.kappa), F64s::splat(l, 0.0));
+        let ((v, _), (b, _), (factors, _)) = (chunks(self.v), chunks(self.b), chunks_mut(self.factors));
+        let mut total = zero;
+        for k in 0..v.len() {
+            let cost = costs(l, self.form, self.point, self.columns, padded, k * WIDTH);
+            let exponent = cost.neg_mul_add(kappa, F64s::load(l, &v[k]) + u);
+            let mass = exponent.exp2_nonpositive() * F64s::load(l, &b[k]);
+            total = total + mass;
+            zero.if_less(cost, mass / cost, zero).store(&mut factors[k]);
+        }
+        let total = total.sum();
+        // c = s‖x − y‖: s (x − y)/‖x − y‖ is s² (x − y)/c.
+        let scale = self.form.scale * self.form.scale / total;
+        for (k, out) in self.out.iter_mut().enumerate() {
+            let (column, _) = chunks(&self.columns[k * padded..(k + 1) * padded]);
+            let mut sum = zero;
+            for (y, factor) in column.iter().zip(factors.iter()) {
+                let difference = F64s::splat(l, self.point[k]) - F64s::load(l, y);
+                sum = difference.mul_add(F64s::load(l, factor), sum);
+            }
+            *out = scale * sum.sum();
+        }
+        total
     }
 }
 

@@ -47,6 +47,7 @@ mod sieve;
 mod sinkhorn;
 mod sinkhorn_divergence;
 mod sliced;
+mod small;
 mod staircase;
 mod table;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What an exact solver returns: value, plan, potentials and the certificate that they are optimal.
 
-use measures::Coupling;
+use measures::{Coupling, Error, Result};
 
 /// How an iterative solver ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,17 @@ impl Status {
     /// Whether the certificate asked for was reached.
     pub fn is_converged(self) -> bool {
         self == Status::Converged
+    }
+
+    /// `Ok` unless the iterations ran out: a number that fell short is not handed out without its status.
+    pub(crate) fn within_limit(self, what: &'static str) -> Result<()> {
+        match self {
+            Status::IterationLimit => Err(Error::Undefined {
+                what,
+                why: "the iterations allowed ran out first (raise max_iterations, tolerance or epsilon)",
+            }),
+            Status::Converged | Status::Stalled => Ok(()),
+        }
     }
 }
 

@@ -25,10 +25,12 @@ pub(crate) fn registered(scale: f64) -> Result<Vec<Registered>> {
             "Sinkhorn divergence of the distance",
             sinkhorn(4.0 * scale, NormPower::euclidean())?,
         ),
+        // An atom that gets weight, however little, is dealt out and moves the others to other minibatches.
         Registered::new("minibatch energy distance", {
             let settings = Sinkhorn::new(4.0 * area)?.tolerance(1e-10);
-            MinibatchEnergy::with_settings(settings, NormPower::squared_euclidean())
-        }),
+            MinibatchEnergy::with_settings(3, settings, NormPower::squared_euclidean())?
+        })
+        .without_probes(),
         Registered::new("unbalanced transport", {
             Unbalanced::new(area, area, NormPower::squared_euclidean())?.with_limits(1e-11, 10_000)
         })

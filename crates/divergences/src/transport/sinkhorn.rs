@@ -18,6 +18,7 @@ use super::gibbs::{Gibbs, log2, padded};
 use super::mixing::Mixing;
 use super::newton::{is_direct, light};
 use super::plan::{Potentials, Status, dot};
+use super::small::Small;
 use super::table::{Side, Table};
 use measures::{Coupling, Empirical, Error, Measure, Points, Result, check_dim, check_positive, parallel};
 
@@ -126,7 +127,8 @@ impl Sinkhorn {
         start: Option<&[f64]>,
     ) -> Result<Entropic> {
         check_dim("target measure", mu.dim(), nu.dim())?;
-        let largest = Table::new(cost, mu.points(), nu.points()).largest()?;
+        let table = Table::new(cost, mu.points(), nu.points());
+        let largest = table.largest()?;
         self.check(largest)?;
         if let Some(g) = start {
             measures::check_len("start", nu.len(), g.len())?;
@@ -134,7 +136,7 @@ impl Sinkhorn {
         }
         let problem =
             Problem { cost, x: mu.points(), a: mu.weights(), y: nu.points(), b: nu.weights(), largest };
-        Ok(problem.solve(self, start))
+        Ok(problem.solve(&table, self, start))
     }
 
     /// `Ok` when the settings make sense for costs up to `largest`.
@@ -186,18 +188,29 @@ struct Problem<'a> {
 }
 
 impl Problem<'_> {
-    fn solve(&self, settings: &Sinkhorn, start: Option<&[f64]>) -> Entropic {
-        let table = Table::new(self.cost, self.x, self.y);
-        let mut iteration = Iteration::new(&table, self.a, self.b, settings.epsilon);
+    fn solve(&self, table: &Table<'_>, settings: &Sinkhorn, start: Option<&[f64]>) -> Entropic {
+        let mut iteration = Iteration::new(table, self.a, self.b, settings.epsilon);
+        let floor = settings.floor(self.largest);
+        let (tolerance, mut limit) = (settings.tolerance.max(floor), settings.max_iterations);
+        let mut ended = None;
         match start {
             Some(g) => iteration.start_from(g),
             None if self.x.len().saturating_mul(self.y.len()) <= DIRECT => {
-                self.anneal(&mut iteration, settings);
+                ended = self.scale(&mut iteration, settings.epsilon, tolerance, limit);
+                match ended {
+                    Some((_, sweeps)) => limit = limit.saturating_sub(sweeps).max(1),
+                    None => self.anneal(&mut iteration, settings),
+                }
             }
             None => iteration.v = self.coarse_start(settings, &iteration.gibbs),
         }
-        let floor = settings.floor(self.largest);
-        let (error, iterations) = iteration.run(settings.tolerance.max(floor), settings.max_iterations);
+        let (error, iterations) = match ended {
+            Some((error, sweeps)) if error <= tolerance => (error, sweeps),
+            _ => {
+                let (error, passes) = iteration.run(tolerance, limit);
+                (error, passes + ended.map_or(0, |(_, sweeps)| sweeps))
+            }
+        };
         let status = if error <= settings.tolerance {
             Status::Converged
         } else if error <= floor {
@@ -206,6 +219,23 @@ impl Problem<'_> {
             Status::IterationLimit
         };
         iteration.finish(error, iterations, status)
+    }
+
+    /// Potentials by scalings of a stored kernel where there are few atoms: the marginal error reached, and the sweeps at
+    /// the last temperature.
+    fn scale(
+        &self,
+        iteration: &mut Iteration<'_, '_>,
+        epsilon: f64,
+        tolerance: f64,
+        limit: usize,
+    ) -> Option<(f64, usize)> {
+        let mut small = Small::new(iteration.table, self.a, self.b)?;
+        // What is slow by scalings is left to Newton's method.
+        let ended = small.run(self.largest, epsilon, tolerance, limit.div_ceil(2))?;
+        small.potentials(&mut iteration.u, &mut iteration.v[..self.b.len()]);
+        iteration.mass = ended.mass;
+        Some((ended.error, ended.sweeps))
     }
 
     /// Falling temperatures, each roughly solved, down to the one asked for.
@@ -233,7 +263,7 @@ impl Problem<'_> {
         let ((x, a), (y, b)) = (smaller(self.x, self.a), smaller(self.y, self.b));
         let coarse = Problem { cost: self.cost, x: &x, a: &a, y: &y, b: &b, largest: self.largest };
         let rough = Sinkhorn { tolerance: settings.tolerance.max(1e-4), max_iterations: 1000, ..*settings };
-        let solved = coarse.solve(&rough, None);
+        let solved = coarse.solve(&Table::new(self.cost, &x, &y), &rough, None);
         // g on the fine atoms: the soft c-transform of the coarse f.
         let table = Table::new(self.cost, &x, self.y);
         let u: Vec<f64> = solved.potentials.source.iter().map(|f| f * gibbs.kappa()).collect();

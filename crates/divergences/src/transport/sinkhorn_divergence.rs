@@ -137,14 +137,8 @@ impl<C: Cost> SinkhornDivergence<C> {
         Ok(field)
     }
 
-    /// A value that did not reach the tolerance is not handed out without its status.
     fn converged(all: Debiased) -> Result<Debiased> {
-        if all.status == Status::IterationLimit {
-            return Err(Error::Undefined {
-                what: "Sinkhorn divergence to the tolerance asked for",
-                why: "the iterations allowed ran out first (raise max_iterations, tolerance or epsilon)",
-            });
-        }
+        all.status.within_limit("Sinkhorn divergence to the tolerance asked for")?;
         Ok(all)
     }
 

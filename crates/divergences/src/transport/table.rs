@@ -58,6 +58,11 @@ impl Form {
         self.sum == Sum::Squares && self.then == Then::Same
     }
 
+    /// s‖x − y‖, whose gradient is s (x − y)/‖x − y‖.
+    pub(super) fn is_euclidean(self) -> bool {
+        self.sum == Sum::Squares && self.then == Then::Root
+    }
+
     fn of(cost: NormPower) -> Option<Form> {
         let (sum, exponent) = if cost.norm() == 2.0 {
             (Sum::Squares, 0.5 * cost.power())
@@ -116,6 +121,11 @@ impl<'a> Table<'a> {
     /// How the cost is evaluated in lanes, if it is.
     pub(crate) fn form(&self) -> Option<Form> {
         self.form
+    }
+
+    /// The target points as lists of coordinates, each padded with zeros to whole lanes, for a cost evaluated in lanes.
+    pub(super) fn target_columns(&self) -> &[f64] {
+        &self.y_columns
     }
 
     /// The number of rows.
@@ -221,7 +231,14 @@ impl LaneOp for Fill<'_> {
 
 /// Eight costs from one point.
 #[inline(always)]
-fn block<L: Lanes>(l: L, form: Form, point: &[f64], columns: &[f64], padded: usize, at: usize) -> F64s<L> {
+pub(super) fn block<L: Lanes>(
+    l: L,
+    form: Form,
+    point: &[f64],
+    columns: &[f64],
+    padded: usize,
+    at: usize,
+) -> F64s<L> {
     let mut sum = F64s::splat(l, 0.0);
     for k in 0..point.len() {
         let begin = k * padded + at;

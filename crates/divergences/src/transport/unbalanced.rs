@@ -138,12 +138,7 @@ impl<C: Cost> Unbalanced<C> {
 
     fn converged(&self, mu: &Empirical, nu: &Empirical) -> Result<UnbalancedTransport> {
         let solved = self.solve(mu, nu)?;
-        if solved.status == Status::IterationLimit {
-            return Err(Error::Undefined {
-                what: "unbalanced transport to the marginal error asked for",
-                why: "the iterations allowed ran out first (raise max_iterations, tolerance or epsilon)",
-            });
-        }
+        solved.status.within_limit("unbalanced transport to the marginal error asked for")?;
         Ok(solved)
     }
 

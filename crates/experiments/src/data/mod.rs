@@ -21,7 +21,7 @@ pub use digits::Digits;
 pub(crate) use error::printable;
 pub use error::{Error, Problem};
 pub use npy::write_npy;
-pub use origin::{load, named_set};
+pub use origin::{is_named, load, named_set};
 pub use rows::NpyRows;
 pub use text::write_csv;
 

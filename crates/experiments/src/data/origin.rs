@@ -17,12 +17,11 @@ const DIGITS: &str = "digits";
 pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Table> {
     let path = Path::new(origin);
     let (name, parameters) = origin.split_once(':').unwrap_or((origin, ""));
-    let known = NAMES.iter().any(|entry| entry.name == name || entry.aliases.contains(&name));
     if origin == DIGITS && !path.exists() {
         let super::Digits { images, columns, .. } = super::Digits::load().map_err(super::Error::at(path))?;
         return Ok(Table { points: images, columns });
     }
-    if path.exists() || !known {
+    if !is_named(origin) {
         // What looks like a file is reported as one.
         if !path.exists() && !origin.contains(['.', '/', '\\']) {
             let names = NAMES.iter().map(|entry| entry.name).chain([DIGITS]);
@@ -35,6 +34,13 @@ pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Tab
     let target = named(name, &parse(parameters)?)?;
     let points = target.sample(n, &mut seed.rng());
     Ok(Table { columns: column_names(points.dim()), points })
+}
+
+/// Whether the points are draws of a named set, of which there are as many as one likes.
+pub fn is_named(origin: &str) -> bool {
+    let name = origin.split_once(':').map_or(origin, |(name, _)| name);
+    let known = NAMES.iter().any(|entry| entry.name == name || entry.aliases.contains(&name));
+    known && !Path::new(origin).exists()
 }
 
 /// The measure of a named set, for whatever needs more of it than points.

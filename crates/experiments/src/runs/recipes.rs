@@ -33,10 +33,9 @@ impl Recipe {
             "vae" => (8000, WIDE),
             "energy_model" => (2500, WIDE),
             "iwae" => (3000, WIDE),
-            "sinkhorn" => (3000, STRICT),
-            "diffusion" | "interpolant" | "rectified" | "distill" | "consistency" | "mean_flow" => {
-                (20_000, STRICT)
-            }
+            "sinkhorn" => (6000, STRICT),
+            "mean_flow" => (12_000, STRICT),
+            "diffusion" | "interpolant" | "rectified" | "distill" | "consistency" => (20_000, STRICT),
             _ => (10_000, STRICT),
         };
         Recipe { steps, bar }

@@ -4,11 +4,9 @@ use super::sf2m::Pairing;
 use crate::context::Context;
 use crate::failure::Result;
 use crate::files::{WriteError, write_atomic};
-use divergences::transport::{NormPower, solve};
-use flows::path::Pairs;
 use measures::rand::RngExt;
 use measures::zoo::Gaussian;
-use measures::{Empirical, Points, Sample, Seed};
+use measures::{Points, Sample, Seed};
 use models::tch::{Device, Kind, Tensor, no_grad};
 use models::tensor::to_tensor;
 use models::{FlowModel, Generator};
@@ -37,16 +35,7 @@ impl Validation {
     ) -> Result<Self> {
         let rows: Vec<usize> = (0..source.len().min(target.len())).collect();
         let (x0, x1) = (source.select(&rows), target.select(&rows));
-        let pairs = match pairing {
-            Pairing::Independent => Pairs::aligned(x0, x1)?,
-            Pairing::Optimal => {
-                let couple = |a: &Points, b: &Points| {
-                    let cost = NormPower::half_squared_euclidean();
-                    Ok(solve(&Empirical::uniform(a.clone())?, &Empirical::uniform(b.clone())?, &cost)?.plan)
-                };
-                Pairs::minibatch(&x0, &x1, batch, couple, seed.named("pairs"))?
-            }
-        };
+        let pairs = pairing.coupling().pairs(&x0, &x1, batch, seed.named("pairs"))?;
         let mut rng = seed.named("times").rng();
         let times: Vec<f64> = rows.iter().map(|_| rng.random()).collect();
         let noise = Gaussian::standard(pairs.x0.dim()).sample(rows.len(), &mut seed.named("noise").rng());

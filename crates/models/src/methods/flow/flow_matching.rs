@@ -4,18 +4,17 @@ use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{ConditionAbout, FlowAbout, Generator, GuidanceConfig, SamplerConfig, SolverConfig};
 use crate::method::{Method, Moment, Setup};
 use crate::methods::flow::latent::{descend, residuals};
-use crate::methods::flow::{FlowState, PathConfig, Prediction, path::check_cut};
+use crate::methods::flow::{CouplingConfig, FlowState, PathConfig, Prediction, path::check_cut};
 use crate::nets::FieldConfig;
 use crate::noise::{Law, Noise};
 use crate::optim::OptimConfig;
 use crate::scaler::Scaler;
 use crate::source::Source;
 use crate::tensor::to_tensor;
-use divergences::transport::{NormPower, Sinkhorn, mean_cost, solve};
 use flows::Clock;
 use flows::path::{Interpolant, Pairs};
 use measures::rand::RngExt;
-use measures::{Coupling, Empirical, Points, Sample, Seed};
+use measures::{Points, Sample, Seed};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,36 +30,6 @@ use std::collections::BTreeMap;
 /// score, and the bridge can be followed as the flow v or as the diffusion dX = (v + ½σ²∇log ρ) dt + σ dB: Tong et al. 2023,
 /// *Simulation-free Schrödinger bridges via score and flow matching*, arXiv 2307.03672.
 pub struct FlowMatching;
-
-/// Which x₀ goes with which x₁.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum CouplingConfig {
-    /// Any with any.
-    Independent {},
-    /// Drawn from the optimal plan for ½‖x₀ − x₁‖² within batches.
-    Optimal {},
-    /// Drawn from the entropic plan for that cost within batches: straighter than independent pairs, and faster to find
-    /// than the optimal plan.
-    Entropic {
-        /// The temperature as a multiple of the mean cost between the two batches.
-        epsilon: f64,
-    },
-    /// Drawn from the entropic plan of temperature σ² for that cost within batches, and joined by Brownian bridges of variance
-    /// σ² a unit of time instead of lines: the Schrödinger bridge between the two measures, whose score is learned as well
-    /// (SF²M). The path must be linear.
-    Schrodinger {
-        /// The standard deviation of the reference Brownian motion, in standard coordinates.
-        sigma: f64,
-    },
-}
-
-impl Default for CouplingConfig {
-    fn default() -> Self {
-        CouplingConfig::Optimal {}
-    }
-}
 
 /// Settings of `flow_matching`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -126,12 +95,9 @@ impl FlowMatchingConfig {
         check_count("coupling_batch", self.coupling_batch.unwrap_or(1))?;
         check_range("sigma", self.sigma, 0.0.., "finite and not negative")?;
         check_cut(self.cut)?;
+        self.coupling.check()?;
         match self.coupling {
-            CouplingConfig::Entropic { epsilon } => {
-                check_range("coupling.epsilon", epsilon, f64::MIN_POSITIVE.., "finite and positive")?;
-            }
-            CouplingConfig::Schrodinger { sigma } => {
-                check_range("coupling.sigma", sigma, f64::MIN_POSITIVE.., "finite and positive")?;
+            CouplingConfig::Schrodinger { .. } => {
                 if self.path != (PathConfig::Linear {}) {
                     let must = "linear: Brownian bridges lie about straight lines";
                     return Err(Error::setting("path", format!("{:?}", self.path), must));
@@ -255,30 +221,17 @@ fn pairs(
         (Some(start), Some(scaler)) => scaler.standardise(start.batch(n, &mut at.rng("noise"))?),
         _ => Noise::new(Law::Gaussian, about.scaler.dim())?.sample(n, &mut at.rng("noise")),
     };
-    let couple = |x0: Points, x1: Points, seed: Seed| -> Result<Pairs> {
-        Ok(match c.coupling {
-            CouplingConfig::Independent {} => Pairs::aligned(x0, x1)?,
-            CouplingConfig::Optimal {} => Pairs::minibatch(&x0, &x1, group, optimal, seed)?,
-            CouplingConfig::Entropic { epsilon } => {
-                let couple = |a: &Points, b: &Points| entropic(|mean| epsilon * mean, a, b);
-                Pairs::minibatch(&x0, &x1, group, couple, seed)?
-            }
-            CouplingConfig::Schrodinger { sigma } => {
-                let couple = |a: &Points, b: &Points| entropic(|_| sigma * sigma, a, b);
-                Pairs::minibatch(&x0, &x1, group, couple, seed)?
-            }
-        })
-    };
     let seed = at.seed("pairs");
     let (mut pairs, mut given) = match given {
         Some(given) if !matches!(c.coupling, CouplingConfig::Independent {}) => {
-            let (pairs, given) =
-                by_label(&x0, &x1, &given, |x0, x1, label| couple(x0, x1, seed.child(label)))?;
+            let (pairs, given) = by_label(&x0, &x1, &given, |x0, x1, label| {
+                c.coupling.pairs(x0, x1, group, seed.child(label))
+            })?;
             // In the order of the labels until here: the first pairs of a larger batch must not be of the first labels.
             let rows = shuffled(n, seed.named("order"));
             (Pairs::aligned(pairs.x0.select(&rows), pairs.x1.select(&rows))?, Some(given.select(&rows)))
         }
-        given => (couple(x0, x1, seed)?, given),
+        given => (c.coupling.pairs(&x0, &x1, group, seed)?, given),
     };
     if n > c.batch {
         let rows: Vec<usize> = (0..c.batch).collect();
@@ -294,7 +247,7 @@ fn by_label(
     x0: &Points,
     x1: &Points,
     given: &Points,
-    couple: impl Fn(Points, Points, u64) -> Result<Pairs>,
+    couple: impl Fn(&Points, &Points, u64) -> Result<Pairs>,
 ) -> Result<(Pairs, Points)> {
     let mut rows_of = BTreeMap::<u64, Vec<usize>>::new();
     for (i, label) in given.rows().enumerate() {
@@ -302,7 +255,7 @@ fn by_label(
     }
     let (mut first, mut second, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     for (label, rows) in rows_of {
-        let pairs = couple(x0.select(&rows), x1.select(&rows), label)?;
+        let pairs = couple(&x0.select(&rows), &x1.select(&rows), label)?;
         labels.extend(std::iter::repeat_n(label as f64, pairs.x0.len()));
         first.extend(pairs.x0.into_vec());
         second.extend(pairs.x1.into_vec());
@@ -318,22 +271,6 @@ fn shuffled(n: usize, seed: Seed) -> Vec<usize> {
         order.swap(i, rng.random_range(0..=i as u64) as usize);
     }
     order
-}
-
-fn optimal(x0: &Points, x1: &Points) -> measures::Result<Coupling> {
-    let (mu, nu) = (Empirical::uniform(x0.clone())?, Empirical::uniform(x1.clone())?);
-    Ok(solve(&mu, &nu, &NormPower::half_squared_euclidean())?.plan)
-}
-
-/// The entropic plan, with a temperature that may depend on the mean cost.
-fn entropic(temperature: impl Fn(f64) -> f64, x0: &Points, x1: &Points) -> measures::Result<Coupling> {
-    let (mu, nu) = (Empirical::uniform(x0.clone())?, Empirical::uniform(x1.clone())?);
-    let cost = NormPower::half_squared_euclidean();
-    Sinkhorn::new(temperature(mean_cost(&mu, &nu, &cost)?))?
-        .tolerance(1e-3)
-        .max_iterations(500)
-        .solve(&mu, &nu, &cost)?
-        .plan(&mu, &nu, &cost)
 }
 
 #[cfg(test)]

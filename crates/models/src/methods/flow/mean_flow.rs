@@ -1,8 +1,9 @@
 //! Mean velocities: a network that knows where the flow leads over any stretch of time.
 
-use crate::error::{Result, check_count, check_range};
+use crate::error::{Error, Result, check_count, check_range};
 use crate::generators::{Generator, Leap, LeapAbout, LeapModel};
 use crate::method::{Method, Moment, Setup};
+use crate::methods::flow::CouplingConfig;
 use crate::nets::{FieldConfig, Jet};
 use crate::noise::{Law, Noise};
 use crate::optim::{Adam, OptimConfig, Schedule};
@@ -22,7 +23,7 @@ use tch::{Tensor, no_grad};
 /// evaluation takes noise at t = 0 to data at r = 1. Differentiating (r − t) u in t along the flow gives the identity
 /// u = v + (r − t)(∂_t u + v·∂_x u), on whose right side, held fixed and with the velocity x₁ − x₀ of the pair for the first v, u
 /// is regressed. Geng et al. 2025, *Mean flows for one-step generative modeling*, arXiv 2505.13447, whose clock runs the other
-/// way. What stands for the second v, or that long stretches are learned from two shorter ones instead, is [`MeanRule`].
+/// way. Pairs of a plan within a batch ([`CouplingConfig`]) bend the flow less, so that one leap has less to bridge. What stands for the second v, or that long stretches are learned from two shorter ones instead, is [`MeanRule`].
 pub struct MeanFlow;
 
 /// What the mean velocity over a stretch of time is regressed on.
@@ -51,6 +52,10 @@ pub struct MeanFlowConfig {
     pub optim: OptimConfig,
     /// Pairs a step.
     pub batch: usize,
+    /// Which points are paired: independent, optimal or entropic.
+    pub coupling: CouplingConfig,
+    /// Points of each measure between which a plan is found; absent, as many as pairs a step.
+    pub coupling_batch: Option<usize>,
     /// What u is regressed on.
     pub rule: MeanRule,
     /// The part of the pairs with r > t; the others learn the velocity itself.
@@ -77,6 +82,8 @@ impl Default for MeanFlowConfig {
             net: FieldConfig::default(),
             optim: OptimConfig { schedule: Schedule::Cosine { floor: 0.01 }, ..OptimConfig::default() },
             batch: 512,
+            coupling: CouplingConfig::Optimal {},
+            coupling_batch: Some(64),
             rule: MeanRule::Split,
             apart: 0.75,
             whole: None,
@@ -153,6 +160,12 @@ impl Method for MeanFlow {
 
     fn init(c: &MeanFlowConfig, target: &dyn Source, setup: &Setup) -> Result<MeanFlowState> {
         check_count("batch", c.batch)?;
+        check_count("coupling_batch", c.coupling_batch.unwrap_or(1))?;
+        c.coupling.check()?;
+        if matches!(c.coupling, CouplingConfig::Schrodinger { .. }) {
+            let must = "independent, optimal or entropic: the mean velocity is that along lines";
+            return Err(Error::setting("coupling", format!("{:?}", c.coupling), must));
+        }
         check_range("apart", c.apart, 0.0..=1.0, "between 0 and 1")?;
         check_range("whole", c.whole(), 0.0..=1.0, "between 0 and 1")?;
         check_range("time_mean", c.time_mean, .., "finite")?;
@@ -245,7 +258,9 @@ fn lesson(c: &MeanFlowConfig, s: &MeanFlowState, target: &dyn Source, at: &Momen
     let mut rng = at.rng("times");
     let (t, r): (Vec<f64>, Vec<f64>) = (0..c.batch).map(|_| times(c, &mut rng)).unzip();
     let tensor = |p: &Points| to_tensor(p, kind, device);
-    let (x0, x1) = (tensor(&x0)?, tensor(&x1)?);
+    let group = c.coupling_batch.unwrap_or(c.batch);
+    let pairs = c.coupling.pairs(&x0, &x1, group, at.seed("pairs"))?;
+    let (x0, x1) = (tensor(&pairs.x0)?, tensor(&pairs.x1)?);
     let (t, r) = (tensor(&Points::from_line(t))?, tensor(&Points::from_line(r))?);
     let v = x1 - &x0;
     let x = x0 + &v * &t;

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::method::Moment;
 use crate::methods::statistics::{
     CharacteristicConfig, D2Config, EnergyConfig, FamilyConfig, MmdConfig, Objective, Reference,
-    SinkhornConfig, SlicedConfig, Within,
+    SinkhornConfig, SlicedConfig,
 };
 use crate::twins::Twin;
 use divergences::Divergence;
@@ -171,7 +171,7 @@ impl LossConfig {
 
 /// The Sinkhorn divergence of two samples.
 fn whole(epsilon: f64) -> SinkhornConfig {
-    SinkhornConfig { epsilon, within: Within::Whole, ..SinkhornConfig::default() }
+    SinkhornConfig { epsilon, tolerance: 1e-3, minibatch: None, ..SinkhornConfig::default() }
 }
 
 #[cfg(test)]

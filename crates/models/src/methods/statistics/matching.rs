@@ -158,7 +158,7 @@ impl Persist for MatchingState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::methods::statistics::{EnergyConfig, MmdConfig, SinkhornConfig, Within};
+    use crate::methods::statistics::{EnergyConfig, MmdConfig, SinkhornConfig};
     use crate::source::Draws;
     use crate::tensor::values;
     use measures::{Seed, zoo::Gaussian};
@@ -200,7 +200,7 @@ mod tests {
             epsilon: 0.1,
             tolerance: 1e-12,
             sweeps: 2000,
-            within: Within::Whole,
+            minibatch: None,
             map: MapConfig::default(),
             ..SinkhornConfig::default()
         });

@@ -30,7 +30,7 @@ pub use matching::{Fit, Matching, MatchingState, Objective};
 pub use mmd::{Mmd, MmdConfig};
 pub use mmd_gan::{MmdGan, MmdGanConfig};
 pub use reference::{Reference, median_distance};
-pub use sinkhorn::{Sinkhorn, SinkhornConfig, Within};
+pub use sinkhorn::{Sinkhorn, SinkhornConfig};
 pub use sliced::{Sliced, SlicedConfig};
 pub use transport::{Transport, TransportConfig, TransportState};
 pub use wgan::{Lipschitz, Wgan, WganConfig};

@@ -14,10 +14,10 @@ use measures::Empirical;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Descent on entropic transport less its bias. By default both are measured between halves of a batch, with the distance
-/// ‖x − y‖ for the cost: the energy distance of minibatches (Salimans et al. 2018, arXiv 1803.05573). With
-/// `within = whole` it is the Sinkhorn divergence S_ε(φ_#ν, μ₁) of the batch for the cost ½‖x − y‖² (Genevay, Peyré and Cuturi
-/// 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The map may jump between cells of the noise (`map.cells`, 0
+/// Descent on entropic transport less its bias. By default both are measured between minibatches of a batch, with the distance
+/// ‖x − y‖ for the cost: their energy distance (Salimans et al. 2018, arXiv 1803.05573). Without minibatches
+/// (`minibatch = null`) it is the Sinkhorn divergence S_ε(φ_#ν, μ₁) of the batch for the cost ½‖x − y‖² (Genevay, Peyré and
+/// Cuturi 2018, arXiv 1706.00292; Feydy et al. 2019, arXiv 1810.08278). The map may jump between cells of the noise (`map.cells`, 0
 /// for the continuous map of the papers and for noise of another dimension than the data).
 pub type Sinkhorn = Matching<SinkhornConfig>;
 
@@ -39,20 +39,12 @@ pub struct SinkhornConfig {
     pub tolerance: f64,
     /// The sweeps after which it stops in any case.
     pub sweeps: usize,
-    /// Which transport within the generated points and within the target is taken off.
-    pub within: Within,
-}
-
-/// Which transport within a sample stands for the bias.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Within {
-    /// Between halves of the batch, which are compared with halves of the target, for the cost ‖x − y‖: no bias at any size
-    /// ([`MinibatchEnergy`]). Computed on the CPU, wherever the network is.
-    Halves,
-    /// Of the batch with itself, for the cost ½‖x − y‖²: the divergence of the two samples, which draws the points of a small
-    /// batch together ([`SinkhornDivergence`]).
-    Whole,
+    /// Points of a minibatch at most. Transport between minibatches of one law, for the cost ‖x − y‖, stands for the bias of
+    /// that between minibatches of both: no bias at any size ([`MinibatchEnergy`]), at a cost that grows with the batch and not
+    /// with its square. Computed on the CPU, wherever the network is. Absent: of the batch with itself, for the cost
+    /// ½‖x − y‖²: the divergence of the two samples, which draws the points of a small batch together
+    /// ([`SinkhornDivergence`]).
+    pub minibatch: Option<usize>,
 }
 
 impl Default for SinkhornConfig {
@@ -61,12 +53,12 @@ impl Default for SinkhornConfig {
             // The plans of small batches blur a continuous map.
             map: MapConfig { cells: 256, ..MapConfig::default() },
             optim: OptimConfig::default(),
-            batch: 128,
+            batch: 512,
             target_batch: None,
             epsilon: 0.03,
-            tolerance: 1e-3,
+            tolerance: 1e-2,
             sweeps: 200,
-            within: Within::Halves,
+            minibatch: Some(32),
         }
     }
 }
@@ -87,25 +79,28 @@ impl Objective for SinkhornConfig {
 
     fn divergence(&self, reference: &Reference, _: &Moment) -> Result<Box<dyn Divergence>> {
         let (cost, iteration) = (self.cost(), self.iteration(reference)?);
-        Ok(match self.within {
-            Within::Halves => Box::new(MinibatchEnergy::with_settings(iteration, cost)),
-            Within::Whole => Box::new(SinkhornDivergence::with_settings(iteration, cost)),
+        Ok(match self.minibatch {
+            Some(size) => {
+                check_count("minibatch", size)?;
+                Box::new(MinibatchEnergy::with_settings(size, iteration, cost)?)
+            }
+            None => Box::new(SinkhornDivergence::with_settings(iteration, cost)),
         })
     }
 
     fn twin(&self, reference: &Reference) -> Result<Option<Twin>> {
-        match self.within {
-            Within::Halves => Ok(None),
-            Within::Whole => Ok(Some(Twin::sinkhorn(self.iteration(reference)?)?)),
+        match self.minibatch {
+            Some(_) => Ok(None),
+            None => Ok(Some(Twin::sinkhorn(self.iteration(reference)?)?)),
         }
     }
 }
 
 impl SinkhornConfig {
     fn cost(&self) -> NormPower {
-        match self.within {
-            Within::Halves => NormPower::euclidean(),
-            Within::Whole => NormPower::half_squared_euclidean(),
+        match self.minibatch {
+            Some(_) => NormPower::euclidean(),
+            None => NormPower::half_squared_euclidean(),
         }
     }
 
