@@ -18,7 +18,7 @@
 //! | [`Sinkhorn`] | entropic, any cost, weights and sizes, to a marginal error | O(n m) a sweep | O(n + m) |
 //! | [`Unbalanced`] | entropic, marginals held by a penalty | O(n m) an iteration | O(n + m) |
 //! | [`SinkhornDivergence`] | the same without its bias, with gradient | O(n m + n² + m²) a sweep | O(n + m) |
-//! | [`MinibatchEnergy`] | entropic, its energy distance between minibatches | O(n m + n² + m²) a sweep | O(n + m) |
+//! | [`MinibatchEnergy`] | entropic, its energy distance between minibatches of s points | O((n + m) s) a sweep | O(n + m) |
 //! | [`GaussianTransport`] | Gaussians, squared cost, with the Monge map | O(d³) | O(d²) |
 //! | [`SlicedWasserstein`] | mean over L directions of the same | O(L n (d + log n)) | O(n d) |
 

@@ -6,8 +6,9 @@
 //!
 //! with the plan π_ij = aᵢ bⱼ e^{(fᵢ + gⱼ − c_ij)/ε}. A sweep gives all rows the mass they should have, then all columns;
 //! the sequence of column potentials is accelerated by Anderson mixing, which does what over-relaxation with the best
-//! factor would, and more; where that is slow, a step of Newton's method comes between. Potentials start from a coarser pair of clouds, and on the coarsest from a sequence of falling
-//! temperatures. No n×m array is stored. Sources: Cuturi, *Sinkhorn distances* (2013), arXiv:1306.0895; Peyré and Cuturi,
+//! factor would, and more; where that is slow, a step of Newton's method comes between. Potentials start from a coarser pair
+//! of clouds, and on the coarsest from a sequence of falling temperatures. No n×m array is stored, but where there are so few
+//! atoms that it stays in the nearest cache (`small.rs`). Sources: Cuturi, *Sinkhorn distances* (2013), arXiv:1306.0895; Peyré and Cuturi,
 //! *Computational optimal transport* (2019), chapter 4, doi:10.1561/2200000073; Lehmann, von Renesse, Sambale and
 //! Uschmajew, *A note on overrelaxation in the Sinkhorn algorithm* (2022), arXiv:2012.12562, for the linear theory.
 

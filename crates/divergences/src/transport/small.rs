@@ -18,10 +18,11 @@ use measures::lanes::{F64s, LaneOp, Lanes, WIDTH, chunks_mut, dispatch};
 const ATOMS: usize = 64;
 /// The least weight of an atom, as a fraction of the mean: the scaling of a lighter one may be of any size.
 const LEAST_SHARE: f64 = 1e-3;
-/// By how much the temperature falls from one to the next.
+/// The first temperature is at least this fraction of the largest cost, and falls by a factor.
+const WARM: f64 = 0.1;
 const COOLING: f64 = 4.0;
 /// The marginal error at which the temperature falls, and the sweeps after which it does in any case.
-const ROUGH: f64 = 1e-2;
+const ROUGH: f64 = 3e-2;
 const ROUGH_SWEEPS: usize = 20;
 /// Sweeps at the last temperature after which other means are called for.
 const SWEEPS: usize = 200;
@@ -110,33 +111,31 @@ impl Small {
     /// allowed; none where numbers leave their range. Costs are at most `largest`.
     pub(super) fn run(&mut self, largest: f64, epsilon: f64, tolerance: f64, limit: usize) -> Option<Ended> {
         let mut stages = 0;
-        while epsilon * COOLING.powi(stages) < largest / COOLING {
+        while epsilon * COOLING.powi(stages) < WARM * largest {
             stages += 1;
         }
-        let mut before = f64::INFINITY;
+        // Potentials are zero until then.
+        let mut before = epsilon;
         for stage in (1..=stages).rev() {
             let epsilon = epsilon * COOLING.powi(stage);
             let _ = self.stage(before / epsilon, epsilon, ROUGH.max(tolerance), ROUGH_SWEEPS);
             before = epsilon;
         }
         let ended = self.stage(before / epsilon, epsilon, tolerance, limit.min(SWEEPS));
-        let finite = ended.error.is_finite()
-            && self.u.iter().chain(&self.v).all(|p| p.0.iter().all(|p| p.is_finite()));
-        finite.then_some(ended)
+        let finite = |chunks: &[Chunk]| chunks.iter().all(|chunk| chunk.0.iter().all(|p| p.is_finite()));
+        (ended.error.is_finite() && finite(&self.u) && finite(&self.v)).then_some(ended)
     }
 
     /// One temperature, `cooling` times below the last.
     fn stage(&mut self, cooling: f64, epsilon: f64, tolerance: f64, limit: usize) -> Ended {
-        if cooling < f64::INFINITY {
-            self.u.iter_mut().chain(&mut self.v).flat_map(|p| &mut p.0).for_each(|p| *p *= cooling);
-        }
-        dispatch(Stage { small: self, kappa: std::f64::consts::LOG2_E / epsilon, tolerance, limit })
+        dispatch(Stage { small: self, cooling, kappa: std::f64::consts::LOG2_E / epsilon, tolerance, limit })
     }
 
     /// Writes the potentials of the atoms, in units of ε over log₂e.
     pub(super) fn potentials(&self, u: &mut [f64], v: &mut [f64]) {
         let write = |chunks: &[Chunk], out: &mut [f64]| {
-            out.iter_mut().zip(chunks.iter().flat_map(|chunk| chunk.0)).for_each(|(to, from)| *to = from);
+            let pairs = out.chunks_mut(WIDTH).zip(chunks);
+            pairs.for_each(|(to, from)| to.copy_from_slice(&from.0[..to.len()]));
         };
         write(&self.u, u);
         write(&self.v, v);
@@ -146,6 +145,8 @@ impl Small {
 /// All sweeps at one temperature.
 struct Stage<'a> {
     small: &'a mut Small,
+    /// What potentials in units of the last temperature are multiplied by.
+    cooling: f64,
     kappa: f64,
     tolerance: f64,
     limit: usize,
@@ -157,6 +158,10 @@ impl LaneOp for Stage<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) -> Ended {
         let Small { costs, kernel, a, b, u, v, alpha, beta } = self.small;
+        let cooling = F64s::splat(l, self.cooling);
+        for p in u.iter_mut().chain(v.iter_mut()) {
+            (F64s::load(l, &p.0) * cooling).store(&mut p.0);
+        }
         exponentials(l, &costs.rows, u, v, self.kappa, &mut kernel.rows);
         exponentials(l, &costs.columns, v, u, self.kappa, &mut kernel.columns);
         let one = F64s::splat(l, 1.0);
@@ -187,10 +192,11 @@ impl LaneOp for Stage<'_> {
                 return ended;
             }
             for k in 0..beta.len() {
-                // ω = 3/2
+                // ω = 7/4
                 let scaling = F64s::load(l, &beta[k].0);
                 let ratio = one / (scaling * F64s::load(l, &sums[k].0));
-                (scaling * ratio * ratio.sqrt()).store(&mut beta[k].0);
+                let root = ratio.sqrt();
+                (scaling * ratio * root * root.sqrt()).store(&mut beta[k].0);
             }
         }
     }

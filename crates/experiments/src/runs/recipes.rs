@@ -31,11 +31,12 @@ impl Recipe {
             "noise_denoise" => (4000, MIDDLE),
             "cnf" => (2000, MIDDLE),
             "vae" => (8000, WIDE),
-            "energy_model" => (2500, WIDE),
+            "energy_model" => (8000, WIDE),
             "iwae" => (3000, WIDE),
             "sinkhorn" => (6000, STRICT),
-            "mean_flow" => (12_000, STRICT),
-            "diffusion" | "interpolant" | "rectified" | "distill" | "consistency" => (20_000, STRICT),
+            "diffusion" | "interpolant" | "rectified" | "distill" | "consistency" | "mean_flow" => {
+                (20_000, STRICT)
+            }
             _ => (10_000, STRICT),
         };
         Recipe { steps, bar }

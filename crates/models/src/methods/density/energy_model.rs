@@ -84,14 +84,7 @@ fn penalty() -> f64 {
 
 impl Default for EnergyObjective {
     fn default() -> Self {
-        EnergyObjective::Contrastive {
-            steps: chain_steps(),
-            step: chain_step(),
-            adjusted: yes(),
-            persistent: yes(),
-            restart: restart(),
-            penalty: penalty(),
-        }
+        EnergyObjective::Denoising { sigma: 0.1 }
     }
 }
 
@@ -123,7 +116,7 @@ impl Default for EnergyModelConfig {
                 schedule: Schedule::Cosine { floor: 0.01 },
                 ..OptimConfig::default()
             },
-            batch: 256,
+            batch: 1024,
             sampler: ChainConfig::default(),
             standardise: true,
         }

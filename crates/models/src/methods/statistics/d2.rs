@@ -70,7 +70,7 @@ fn one() -> f64 {
 
 impl Default for FamilyConfig {
     fn default() -> Self {
-        FamilyConfig::Random { count: 128, bandwidths: vec![1.0, 0.3, 0.1], fresh: true }
+        FamilyConfig::Random { count: 64, bandwidths: vec![1.0, 0.3, 0.1], fresh: true }
     }
 }
 

@@ -44,7 +44,7 @@ impl Default for SlicedConfig {
             batch: 512,
             target_batch: None,
             power: 2.0,
-            directions: 32,
+            directions: 16,
             fresh_directions: true,
         }
     }
