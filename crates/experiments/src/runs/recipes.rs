@@ -30,8 +30,7 @@ impl Recipe {
             "spline" | "fgan" => (6000, MIDDLE),
             "noise_denoise" => (4000, MIDDLE),
             "cnf" => (2000, MIDDLE),
-            "vae" => (8000, WIDE),
-            "energy_model" => (8000, WIDE),
+            "vae" | "energy_model" => (8000, WIDE),
             "iwae" => (3000, WIDE),
             "sinkhorn" => (6000, STRICT),
             "diffusion" | "interpolant" | "rectified" | "distill" | "consistency" | "mean_flow" => {

@@ -386,4 +386,38 @@ mod tests {
         let apart = all.iter().filter(|(t, r)| t < r).count() as f64;
         assert!((apart - 2500.0).abs() < 5.0 * (10_000f64 * 0.25 * 0.75).sqrt());
     }
+
+    /// The better the plan the shorter the paths; bridges, which are no lines, are refused.
+    #[test]
+    fn the_coupling_straightens_what_is_learned_and_bridges_are_refused() {
+        let target = Draws::new(Gaussian::isotropic(&[3.0, 0.0], 0.5).unwrap(), "plane");
+        let setup = Setup { kind: Kind::Double, device: Device::Cpu, seed: Seed::new(3) };
+        let at = Moment::new(0, 10, Seed::new(4));
+        // The mean square of x₁ − x₀ is least for the optimal plan.
+        let length = |coupling| {
+            let c = MeanFlowConfig {
+                coupling,
+                coupling_batch: Some(32),
+                batch: 64,
+                standardise: false,
+                ..MeanFlowConfig::default()
+            };
+            let s = MeanFlow::init(&c, &target, &setup).unwrap();
+            scalar(&lesson(&c, &s, &target, &at).unwrap().v.square().mean(Kind::Double)).unwrap()
+        };
+        let (optimal, entropic) =
+            (length(CouplingConfig::Optimal {}), length(CouplingConfig::Entropic { epsilon: 0.1 }));
+        let independent = length(CouplingConfig::Independent {});
+        assert!(optimal < entropic && entropic < independent, "{optimal} {entropic} {independent}");
+        let c = MeanFlowConfig {
+            coupling: CouplingConfig::Schrodinger { sigma: 1.0 },
+            ..MeanFlowConfig::default()
+        };
+        let error = MeanFlow::init(&c, &target, &setup).err().unwrap().to_string();
+        assert!(error.starts_with("coupling = "), "{error}");
+        let c = MeanFlowConfig { coupling_batch: Some(0), ..MeanFlowConfig::default() };
+        assert!(
+            MeanFlow::init(&c, &target, &setup).err().unwrap().to_string().starts_with("coupling_batch = 0")
+        );
+    }
 }
