@@ -7,10 +7,11 @@
 //! with the plan π_ij = aᵢ bⱼ e^{(fᵢ + gⱼ − c_ij)/ε}. A sweep gives all rows the mass they should have, then all columns;
 //! the sequence of column potentials is accelerated by Anderson mixing, which does what over-relaxation with the best
 //! factor would, and more; where that is slow, a step of Newton's method comes between. Potentials start from a coarser pair
-//! of clouds, and on the coarsest from a sequence of falling temperatures. No n×m array is stored, but where there are so few
-//! atoms that it stays in the nearest cache (`small.rs`). Sources: Cuturi, *Sinkhorn distances* (2013), arXiv:1306.0895; Peyré and Cuturi,
-//! *Computational optimal transport* (2019), chapter 4, doi:10.1561/2200000073; Lehmann, von Renesse, Sambale and
-//! Uschmajew, *A note on overrelaxation in the Sinkhorn algorithm* (2022), arXiv:2012.12562, for the linear theory.
+//! of clouds, on the coarsest from a sequence of falling temperatures, and between few atoms from scalings of a stored
+//! kernel (`small.rs`); otherwise no n×m array is stored. Sources: Cuturi, *Sinkhorn distances* (2013), arXiv:1306.0895;
+//! Peyré and Cuturi, *Computational optimal transport* (2019), chapter 4, doi:10.1561/2200000073; Lehmann, von Renesse,
+//! Sambale and Uschmajew, *A note on overrelaxation in the Sinkhorn algorithm* (2022), arXiv:2012.12562, for the linear
+//! theory.
 
 use super::coarse::coarsen;
 use super::cost::Cost;
@@ -199,7 +200,7 @@ impl Problem<'_> {
             None if self.x.len().saturating_mul(self.y.len()) <= DIRECT => {
                 ended = self.scale(&mut iteration, settings.epsilon, tolerance, limit);
                 match ended {
-                    Some((_, sweeps)) => limit = limit.saturating_sub(sweeps).max(1),
+                    Some((_, sweeps)) => limit -= sweeps,
                     None => self.anneal(&mut iteration, settings),
                 }
             }
@@ -223,7 +224,7 @@ impl Problem<'_> {
     }
 
     /// Potentials by scalings of a stored kernel where there are few atoms: the marginal error reached, and the sweeps at
-    /// the last temperature.
+    /// the last temperature, at most half of `limit`.
     fn scale(
         &self,
         iteration: &mut Iteration<'_, '_>,
@@ -231,9 +232,12 @@ impl Problem<'_> {
         tolerance: f64,
         limit: usize,
     ) -> Option<(f64, usize)> {
+        if limit < 2 {
+            return None;
+        }
         let mut small = Small::new(iteration.table, self.a, self.b)?;
         // What is slow by scalings is left to Newton's method.
-        let ended = small.run(self.largest, epsilon, tolerance, limit.div_ceil(2))?;
+        let ended = small.run(self.largest, epsilon, tolerance, limit / 2)?;
         small.potentials(&mut iteration.u, &mut iteration.v[..self.b.len()]);
         iteration.mass = ended.mass;
         Some((ended.error, ended.sweeps))
@@ -622,6 +626,22 @@ mod tests {
         let vain = sinkhorn.tolerance(1e-30).solve(&mu, &nu, &c).unwrap();
         assert_eq!(vain.status, Status::Stalled);
         assert!(vain.marginal_error < 1e-11);
+    }
+
+    /// Between few atoms too, whatever share of the passes is left to Newton's method.
+    #[test]
+    fn few_atoms_keep_to_the_limit() {
+        let (mu, nu) = (cloud(40, 2, 1, false), cloud(40, 2, 2, false));
+        let c = NormPower::euclidean();
+        let sinkhorn = Sinkhorn::new(1e-3).unwrap().tolerance(1e-12);
+        for limit in 1..=5 {
+            let short = sinkhorn.max_iterations(limit).solve(&mu, &nu, &c).unwrap();
+            assert_eq!((short.status, short.iterations), (Status::IterationLimit, limit));
+        }
+        let e = sinkhorn.solve(&mu, &nu, &c).unwrap();
+        assert!(
+            e.status == Status::Converged && e.plan(&mu, &nu, &c).unwrap().couples(&mu, &nu, 1e-10).unwrap()
+        );
     }
 
     #[test]

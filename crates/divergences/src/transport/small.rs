@@ -6,7 +6,8 @@
 //!
 //! Where the kernel stays in the nearest cache a sweep is two products with it: no exponential and no logarithm a pair, which
 //! is what a sweep from potentials spends its time on. Temperatures fall to the one asked for, the scalings going into the
-//! potentials u and v in between, so that the kernel of the next temperature has a moderate number in every row and column.
+//! potentials u and v in between. As rows are exact then, the largest entry of a row is one at least and none exceeds the
+//! reciprocal of the least weight, or a power of these once the temperature has fallen: all numbers keep their range.
 //! Over-relaxed columns converge about ω times as fast. Sources: Cuturi (2013), arXiv:1306.0895; Schmitzer, *Stabilized
 //! sparse scaling algorithms for entropy regularized transport problems* (2019), arXiv:1610.06519, for the absorption;
 //! Lehmann, von Renesse, Sambale and Uschmajew (2022), arXiv:2012.12562, for ω.
