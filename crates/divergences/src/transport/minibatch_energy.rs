@@ -226,12 +226,6 @@ struct Found {
     gradients: Option<Points>,
 }
 
-impl Found {
-    fn gradients(self) -> Points {
-        self.gradients.expect("gradients were asked for")
-    }
-}
-
 impl<C: Cost> Divergence for MinibatchEnergy<C> {
     fn axioms(&self) -> Axioms {
         let of_a_norm = self.cost.norm_power();
@@ -249,13 +243,13 @@ impl<C: Cost> Divergence for MinibatchEnergy<C> {
     }
 
     fn variation(&self, mu: &Empirical, nu: &Empirical) -> Result<Variation> {
-        let mut found = self.solve(mu, nu, true)?;
-        let potential = std::mem::take(&mut found.potential);
-        finite_variation(Variation::from_potential(mu, found.value, potential, found.gradients()))
+        let Found { value, potential, gradients } = self.solve(mu, nu, true)?;
+        let gradients = gradients.expect("gradients were asked for");
+        finite_variation(Variation::from_potential(mu, value, potential, gradients))
     }
 
     fn gradient_field(&self, mu: &Empirical, nu: &Empirical) -> Result<Points> {
-        finite_field(self.solve(mu, nu, true)?.gradients())
+        finite_field(self.solve(mu, nu, true)?.gradients.expect("gradients were asked for"))
     }
 
     fn toward<'a>(&'a self, target: &'a Empirical) -> Result<Box<dyn Functional + 'a>> {

@@ -193,26 +193,23 @@ impl Problem<'_> {
     fn solve(&self, table: &Table<'_>, settings: &Sinkhorn, start: Option<&[f64]>) -> Entropic {
         let mut iteration = Iteration::new(table, self.a, self.b, settings.epsilon);
         let floor = settings.floor(self.largest);
-        let (tolerance, mut limit) = (settings.tolerance.max(floor), settings.max_iterations);
-        let mut ended = None;
+        let (tolerance, limit) = (settings.tolerance.max(floor), settings.max_iterations);
+        let mut scaled = None;
         match start {
             Some(g) => iteration.start_from(g),
             None if self.x.len().saturating_mul(self.y.len()) <= DIRECT => {
-                ended = self.scale(&mut iteration, settings.epsilon, tolerance, limit);
-                match ended {
-                    Some((_, sweeps)) => limit -= sweeps,
-                    None => self.anneal(&mut iteration, settings),
+                scaled = self.scale(&mut iteration, settings.epsilon, tolerance, limit);
+                if scaled.is_none() {
+                    self.anneal(&mut iteration, settings);
                 }
             }
             None => iteration.v = self.coarse_start(settings, &iteration.gibbs),
         }
-        let (error, iterations) = match ended {
-            Some((error, sweeps)) if error <= tolerance => (error, sweeps),
-            _ => {
-                let (error, passes) = iteration.run(tolerance, limit);
-                (error, passes + ended.map_or(0, |(_, sweeps)| sweeps))
-            }
-        };
+        let (mut error, mut iterations) = scaled.unwrap_or((f64::INFINITY, 0));
+        if error > tolerance {
+            let (reached, passes) = iteration.run(tolerance, limit - iterations);
+            (error, iterations) = (reached, iterations + passes);
+        }
         let status = if error <= settings.tolerance {
             Status::Converged
         } else if error <= floor {

@@ -16,7 +16,6 @@ const DIGITS: &str = "digits";
 /// There is neither a file nor a set of that name, or it is refused.
 pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Table> {
     let path = Path::new(origin);
-    let (name, parameters) = origin.split_once(':').unwrap_or((origin, ""));
     if origin == DIGITS && !path.exists() {
         let super::Digits { images, columns, .. } = super::Digits::load().map_err(super::Error::at(path))?;
         return Ok(Table { points: images, columns });
@@ -25,22 +24,26 @@ pub fn load(origin: &str, options: &Options, n: usize, seed: Seed) -> Result<Tab
         // What looks like a file is reported as one.
         if !path.exists() && !origin.contains(['.', '/', '\\']) {
             let names = NAMES.iter().map(|entry| entry.name).chain([DIGITS]);
-            let hint = crate::spec::hint(name, names);
+            let hint = crate::spec::hint(set_name(origin), names);
             let origin = super::printable(origin);
             return Err(Failure::Usage(format!("'{origin}' is neither a file nor a named set{hint}")));
         }
         return Ok(read(path, options)?);
     }
-    let target = named(name, &parse(parameters)?)?;
-    let points = target.sample(n, &mut seed.rng());
+    let points = named_set(origin)?.sample(n, &mut seed.rng());
     Ok(Table { columns: column_names(points.dim()), points })
 }
 
 /// Whether the points are draws of a named set, of which there are as many as one likes.
 pub fn is_named(origin: &str) -> bool {
-    let name = origin.split_once(':').map_or(origin, |(name, _)| name);
+    let name = set_name(origin);
     let known = NAMES.iter().any(|entry| entry.name == name || entry.aliases.contains(&name));
     known && !Path::new(origin).exists()
+}
+
+/// What stands before the parameters.
+fn set_name(origin: &str) -> &str {
+    origin.split_once(':').map_or(origin, |(name, _)| name)
 }
 
 /// The measure of a named set, for whatever needs more of it than points.

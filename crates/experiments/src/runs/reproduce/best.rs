@@ -35,7 +35,7 @@ impl Validation {
     ) -> Result<Self> {
         let rows: Vec<usize> = (0..source.len().min(target.len())).collect();
         let (x0, x1) = (source.select(&rows), target.select(&rows));
-        let pairs = pairing.coupling().pairs(&x0, &x1, batch, seed.named("pairs"))?;
+        let pairs = pairing.coupling().pairs(x0, x1, batch, seed.named("pairs"))?;
         let mut rng = seed.named("times").rng();
         let times: Vec<f64> = rows.iter().map(|_| rng.random()).collect();
         let noise = Gaussian::standard(pairs.x0.dim()).sample(rows.len(), &mut seed.named("noise").rng());

@@ -356,9 +356,10 @@ fn measure(
     };
     let after = |map: &dyn Map, from: &Points, to: &Points| w2(map.apply(&first(from, to.len()))?, to);
     let seen = first(&target.train, target.test.len());
+    let ours = after(map, &source.test, &target.test)?;
     Ok(Measured {
-        w2: after(map, &source.test, &target.test)?,
-        last: after(last, &source.test, &target.test)?,
+        w2: ours,
+        last: if chosen.is_some() { after(last, &source.test, &target.test)? } else { ours },
         seen: after(map, &source.train, &seen)?,
         floor: w2(seen, &target.test)?,
         chosen: chosen.map_or(steps, |(_, look)| look.step),

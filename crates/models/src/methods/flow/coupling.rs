@@ -56,15 +56,15 @@ impl CouplingConfig {
     ///
     /// # Errors
     /// The shapes differ, or a plan cannot be found.
-    pub fn pairs(&self, x0: &Points, x1: &Points, batch: usize, seed: Seed) -> Result<Pairs> {
+    pub fn pairs(&self, x0: Points, x1: Points, batch: usize, seed: Seed) -> Result<Pairs> {
         Ok(match *self {
-            CouplingConfig::Independent {} => Pairs::aligned(x0.clone(), x1.clone())?,
-            CouplingConfig::Optimal {} => Pairs::minibatch(x0, x1, batch, optimal, seed)?,
+            CouplingConfig::Independent {} => Pairs::aligned(x0, x1)?,
+            CouplingConfig::Optimal {} => Pairs::minibatch(&x0, &x1, batch, optimal, seed)?,
             CouplingConfig::Entropic { epsilon } => {
-                Pairs::minibatch(x0, x1, batch, |a, b| entropic(|mean| epsilon * mean, a, b), seed)?
+                Pairs::minibatch(&x0, &x1, batch, |a, b| entropic(|mean| epsilon * mean, a, b), seed)?
             }
             CouplingConfig::Schrodinger { sigma } => {
-                Pairs::minibatch(x0, x1, batch, |a, b| entropic(|_| sigma * sigma, a, b), seed)?
+                Pairs::minibatch(&x0, &x1, batch, |a, b| entropic(|_| sigma * sigma, a, b), seed)?
             }
         })
     }

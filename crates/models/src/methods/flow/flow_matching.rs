@@ -231,7 +231,7 @@ fn pairs(
             let rows = shuffled(n, seed.named("order"));
             (Pairs::aligned(pairs.x0.select(&rows), pairs.x1.select(&rows))?, Some(given.select(&rows)))
         }
-        given => (c.coupling.pairs(&x0, &x1, group, seed)?, given),
+        given => (c.coupling.pairs(x0, x1, group, seed)?, given),
     };
     if n > c.batch {
         let rows: Vec<usize> = (0..c.batch).collect();
@@ -247,7 +247,7 @@ fn by_label(
     x0: &Points,
     x1: &Points,
     given: &Points,
-    couple: impl Fn(&Points, &Points, u64) -> Result<Pairs>,
+    couple: impl Fn(Points, Points, u64) -> Result<Pairs>,
 ) -> Result<(Pairs, Points)> {
     let mut rows_of = BTreeMap::<u64, Vec<usize>>::new();
     for (i, label) in given.rows().enumerate() {
@@ -255,7 +255,7 @@ fn by_label(
     }
     let (mut first, mut second, mut labels) = (Vec::new(), Vec::new(), Vec::new());
     for (label, rows) in rows_of {
-        let pairs = couple(&x0.select(&rows), &x1.select(&rows), label)?;
+        let pairs = couple(x0.select(&rows), x1.select(&rows), label)?;
         labels.extend(std::iter::repeat_n(label as f64, pairs.x0.len()));
         first.extend(pairs.x0.into_vec());
         second.extend(pairs.x1.into_vec());

@@ -23,7 +23,8 @@ use tch::{Tensor, no_grad};
 /// evaluation takes noise at t = 0 to data at r = 1. Differentiating (r − t) u in t along the flow gives the identity
 /// u = v + (r − t)(∂_t u + v·∂_x u), on whose right side, held fixed and with the velocity x₁ − x₀ of the pair for the first v, u
 /// is regressed. Geng et al. 2025, *Mean flows for one-step generative modeling*, arXiv 2505.13447, whose clock runs the other
-/// way. Pairs of a plan within a batch ([`CouplingConfig`]) bend the flow less, so that one leap has less to bridge. What stands for the second v, or that long stretches are learned from two shorter ones instead, is [`MeanRule`].
+/// way. Pairs of a plan within a batch ([`CouplingConfig`]) bend the flow less, so that one leap has less to bridge. What
+/// stands for the second v, or that long stretches are learned from two shorter ones instead, is [`MeanRule`].
 pub struct MeanFlow;
 
 /// What the mean velocity over a stretch of time is regressed on.
@@ -259,7 +260,7 @@ fn lesson(c: &MeanFlowConfig, s: &MeanFlowState, target: &dyn Source, at: &Momen
     let (t, r): (Vec<f64>, Vec<f64>) = (0..c.batch).map(|_| times(c, &mut rng)).unzip();
     let tensor = |p: &Points| to_tensor(p, kind, device);
     let group = c.coupling_batch.unwrap_or(c.batch);
-    let pairs = c.coupling.pairs(&x0, &x1, group, at.seed("pairs"))?;
+    let pairs = c.coupling.pairs(x0, x1, group, at.seed("pairs"))?;
     let (x0, x1) = (tensor(&pairs.x0)?, tensor(&pairs.x1)?);
     let (t, r) = (tensor(&Points::from_line(t))?, tensor(&Points::from_line(r))?);
     let v = x1 - &x0;
