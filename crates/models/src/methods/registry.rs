@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// ```
 /// let method = models::methods::by_name("sliced")?;
-/// assert_eq!(method.default_config()["directions"], 32);
+/// assert_eq!(method.default_config()["directions"], 16);
 /// # Ok::<(), models::Error>(())
 /// ```
 pub trait AnyMethod: Sync {
