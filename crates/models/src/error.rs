@@ -1,5 +1,6 @@
 //! The error of this crate: what the caller, a file or libtorch got wrong, in one line each.
 
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// What went wrong. `Display` is one line that names the setting, the file or the column, and what would be right.
@@ -139,6 +140,15 @@ impl Error {
     /// A setting out of range.
     pub(crate) fn setting(field: &'static str, value: impl ToString, must: impl ToString) -> Self {
         Error::Setting { field, value: value.to_string(), must: must.to_string() }
+    }
+
+    /// A choice that does not fit the others, shown as it is written.
+    pub(crate) fn choice(field: &'static str, value: &impl Serialize, must: impl ToString) -> Self {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        match value.as_object().filter(|keys| keys.len() == 1).and_then(|keys| keys.get("kind")?.as_str()) {
+            Some(kind) => Error::setting(field, kind, must),
+            None => Error::setting(field, value, must),
+        }
     }
 
     /// A refusal of the operating system.

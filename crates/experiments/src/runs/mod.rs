@@ -3,6 +3,7 @@
 mod annealing;
 mod atlas;
 mod bars;
+mod chance;
 mod compare;
 mod digits;
 mod distances;

@@ -100,7 +100,7 @@ impl FlowMatchingConfig {
             CouplingConfig::Schrodinger { .. } => {
                 if self.path != (PathConfig::Linear {}) {
                     let must = "linear: Brownian bridges lie about straight lines";
-                    return Err(Error::setting("path", format!("{:?}", self.path), must));
+                    return Err(Error::choice("path", &self.path, must));
                 }
                 if self.sigma > 0.0 {
                     let must = "0: the bridge has a noise of its own, coupling.sigma";
@@ -110,7 +110,7 @@ impl FlowMatchingConfig {
             CouplingConfig::Independent {} if self.sigma == 0.0 && target.start().is_none() => {}
             _ if self.sampler.needs_score() => {
                 let must = "flow: only independent pairs with noise (sigma = 0), and coupling = schrodinger, have a score";
-                return Err(Error::setting("sampler", format!("{:?}", self.sampler), must));
+                return Err(Error::choice("sampler", &self.sampler, must));
             }
             _ => {}
         }
@@ -135,11 +135,11 @@ impl Method for FlowMatching {
         let vectors = target.condition().is_some_and(|condition| condition.classes().is_none());
         if vectors && !matches!(c.coupling, CouplingConfig::Independent {}) {
             let must = "independent, where points come with vectors: a plan would tie the noise to them";
-            return Err(Error::setting("coupling", format!("{:?}", c.coupling), must));
+            return Err(Error::choice("coupling", &c.coupling, must));
         }
         if c.bridge().is_some() && target.condition().is_some() {
             let must = "independent, optimal or entropic, where points come with labels";
-            return Err(Error::setting("coupling", format!("{:?}", c.coupling), must));
+            return Err(Error::choice("coupling", &c.coupling, must));
         }
         let scaler = Scaler::of(target, c.standardise, setup.seed.named("scaler"))?;
         // Both measures in the coordinates of the target, so that distances, and straight lines, mean the same.

@@ -74,7 +74,7 @@ impl Method for Interpolant {
         check_range("amplitude", c.amplitude, f64::MIN_POSITIVE.., "finite and positive")?;
         if let PathConfig::VarianceExploding { .. } | PathConfig::VariancePreserving { .. } = c.path {
             let must = "linear, trigonometric or cosine: a path whose two ends are the two measures";
-            return Err(Error::setting("path", format!("{:?}", c.path), must));
+            return Err(Error::choice("path", &c.path, must));
         }
         target.batch(c.batch, &mut setup.seed.rng())?;
         if let Some(start) = target.start() {

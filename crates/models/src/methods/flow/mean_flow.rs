@@ -165,7 +165,7 @@ impl Method for MeanFlow {
         c.coupling.check()?;
         if matches!(c.coupling, CouplingConfig::Schrodinger { .. }) {
             let must = "independent, optimal or entropic: the mean velocity is that along lines";
-            return Err(Error::setting("coupling", format!("{:?}", c.coupling), must));
+            return Err(Error::choice("coupling", &c.coupling, must));
         }
         check_range("apart", c.apart, 0.0..=1.0, "between 0 and 1")?;
         check_range("whole", c.whole(), 0.0..=1.0, "between 0 and 1")?;

@@ -33,7 +33,7 @@ pub struct Transport;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransportConfig {
-    /// The map; its noise has the dimension of the data.
+    /// The map; its noise has the dimension of the data. One cell at most for 256 rows of the data.
     pub map: MapConfig,
     /// The optimiser.
     pub optim: OptimConfig,
@@ -102,6 +102,10 @@ impl Laguerre {
     }
 }
 
+/// Rows of the data a cell at least, more than any cells ask for: every row is the answer to some noise, and a network that
+/// has few of them to a cell learns each by heart (docs/models.md).
+const ROWS_A_CELL: usize = 256;
+
 /// Rows by label, for the labels below `parts`.
 fn by_label(labels: &[usize], parts: usize) -> Vec<Vec<usize>> {
     let mut rows = vec![Vec::new(); parts];
@@ -146,7 +150,9 @@ impl Method for Transport {
         check_count("batch", config.batch)?;
         check_count("pairs", config.pairs)?;
         let scaler = Scaler::of(target, config.map.standardise, setup.seed.named("scaler"))?;
-        let map = OneStep::new(&config.map, scaler, Transport::NAME, target, setup)?;
+        let mut map = config.map.clone();
+        map.cells = map.cells.min(target.len().map_or(usize::MAX, |rows| (rows / ROWS_A_CELL).max(1)));
+        let map = OneStep::new(&map, scaler, Transport::NAME, target, setup)?;
         let (noise, dim) = (map.noise(), map.scaler().dim());
         if noise.dim() != dim {
             let must = format!("{dim}, the dimension of the data: the cost is a distance");
@@ -243,6 +249,8 @@ impl Persist for TransportState {
 mod tests {
     use super::*;
     use crate::noise::Law;
+    use crate::source::Data;
+    use measures::zoo::Gaussian;
 
     #[test]
     fn the_lifted_search_is_the_laguerre_cell() {
@@ -281,5 +289,16 @@ mod tests {
             assert!((reduced(a.row(i)) - reduced(b.row(i))).abs() < 1e-12, "{i}");
             assert!((reduced(b.row(i)) - solved.potentials.source[i]).abs() < 1e-12, "{i}");
         }
+    }
+
+    #[test]
+    fn few_rows_make_few_cells() {
+        let cells = |rows: usize| {
+            let target = Data::new(Gaussian::standard(2).sample(rows, &mut Seed::new(7).rng())).unwrap();
+            let setup = Setup { kind: tch::Kind::Double, device: tch::Device::Cpu, seed: Seed::new(8) };
+            let state = Transport::init(&TransportConfig::default(), &target, &setup).unwrap();
+            state.map.cells().unwrap().len()
+        };
+        assert_eq!([100, 600, 1100].map(cells), [1, 2, 4]);
     }
 }
