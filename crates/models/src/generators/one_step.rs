@@ -33,7 +33,7 @@ pub struct MapConfig {
     pub standardise: bool,
     /// Clusters of the data for each of which the noise has a cell of its own, from one to the next of which the map may
     /// jump ([`Cells`]); at least as many as the data have separate parts. With 0 the map is continuous. Noise and data
-    /// must have one dimension. Fewer where a cluster would have fewer than 24 rows.
+    /// must have one dimension. Fewer where a cluster would have fewer than 48 rows.
     pub cells: usize,
 }
 
@@ -319,9 +319,9 @@ mod tests {
     }
 
     fn of_config(config: &MapConfig, kind: Kind) -> OneStep {
-        // Two clusters, of 24 rows each.
+        // Two clusters, of 48 rows each.
         let corners = Points::from_rows(&[[0.0, 10.0], [2.0, 30.0], [0.1, 11.0], [2.1, 31.0]]);
-        let data = corners.select(&[0, 1, 2, 3].repeat(12));
+        let data = corners.select(&[0, 1, 2, 3].repeat(24));
         let setup = Setup { kind, device: Device::Cpu, seed: Seed::new(3) };
         let scaler = Scaler::fit(&data).unwrap();
         OneStep::new(config, scaler, "test", &Data::new(data).unwrap(), &setup).unwrap()
