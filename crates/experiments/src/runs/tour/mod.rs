@@ -25,7 +25,7 @@ pub struct Tour;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TourBudget {
-    /// Two targets, a quarter of an hour on two cores.
+    /// Two targets, some four minutes on two cores.
     Quick,
     /// Nine targets, two hours on two cores.
     #[default]
