@@ -142,13 +142,11 @@ impl Error {
         Error::Setting { field, value: value.to_string(), must: must.to_string() }
     }
 
-    /// A choice that does not fit the others, shown as it is written.
+    /// A choice that does not fit the others, by the name of its kind.
     pub(crate) fn choice(field: &'static str, value: &impl Serialize, must: impl ToString) -> Self {
         let value = serde_json::to_value(value).unwrap_or_default();
-        match value.as_object().filter(|keys| keys.len() == 1).and_then(|keys| keys.get("kind")?.as_str()) {
-            Some(kind) => Error::setting(field, kind, must),
-            None => Error::setting(field, value, must),
-        }
+        let kind = value["kind"].as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Error::setting(field, kind, must)
     }
 
     /// A refusal of the operating system.

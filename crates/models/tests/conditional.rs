@@ -116,7 +116,7 @@ fn vectors_are_followed() {
     config["coupling"] = json!({"kind": "optimal"});
     let error =
         by_name("flow_matching").unwrap().start(&config, train(1), &source).err().unwrap().to_string();
-    assert!(error.starts_with("coupling = Optimal") && error.contains("independent"), "{error}");
+    assert!(error.starts_with("coupling = optimal: must be ") && error.contains("independent"), "{error}");
 }
 
 #[test]

@@ -372,9 +372,9 @@ mod tests {
             Trainer::<FlowMatching>::new(c, TrainConfig::default(), &both).err().unwrap().to_string()
         };
         let error = refuse(FlowMatchingConfig { coupling: CouplingConfig::Optimal {}, ..config.clone() });
-        assert!(error.starts_with("sampler = Sde"), "{error}");
+        assert!(error.starts_with("sampler = sde: must be "), "{error}");
         let error = refuse(FlowMatchingConfig { path: PathConfig::Trigonometric {}, ..config.clone() });
-        assert!(error.starts_with("path = Trigonometric"), "{error}");
+        assert!(error.starts_with("path = trigonometric: must be "), "{error}");
         let error =
             refuse(FlowMatchingConfig { coupling: CouplingConfig::Schrodinger { sigma: 0.0 }, ..config });
         assert!(error.starts_with("coupling.sigma = 0"), "{error}");
