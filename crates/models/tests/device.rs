@@ -176,9 +176,10 @@ fn resumed_differs(method: &dyn AnyMethod, target: &dyn Source) -> Option<String
     let mut resumed = methods::resume(&checkpoint, target).unwrap();
     assert_eq!(resumed.step(), STEPS / 2);
     let again = apart(&expected, &numbers(&mut *resumed).unwrap());
-    whole.generator().unwrap().save(&model).unwrap();
+    let kept = whole.generator().unwrap();
+    kept.save(&model).unwrap();
     let loaded = models::load(&model).unwrap().generate(20, Seed::new(1)).unwrap();
-    let generated = whole.generator().unwrap().generate(20, Seed::new(1)).unwrap();
+    let generated = kept.generate(20, Seed::new(1)).unwrap();
     let difference = again.or_else(|| apart(generated.as_slice(), loaded.as_slice()));
     difference.map(|difference| format!("{}, resumed or loaded: {difference}", method.name()))
 }

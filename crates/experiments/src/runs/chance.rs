@@ -1,5 +1,6 @@
 //! What sampling alone may make of the squared MMD between two samples of one law.
 
+use super::rows::head;
 use crate::failure::Result;
 use divergences::kernel::Kernel;
 use measures::Points;
@@ -18,7 +19,7 @@ const MANY: f64 = 1e6;
 /// 12). The χ² of the same mean, variance and skewness stands for it (Hall 1983; Buckley and Eagleson 1988), with
 /// Σ λ = E k̃(X, X), Σ λ² = E k̃(X, Y)² and Σ λ³ = E k̃(X, Y) k̃(Y, Z) k̃(Z, X) over different points.
 pub(super) fn multiple_by_chance(kernel: &impl Kernel, points: &Points, alpha: f64) -> Result<f64> {
-    let some = points.select(&(0..points.len().min(POINTS)).collect::<Vec<_>>());
+    let some = head(points, POINTS);
     let n = some.len();
     let mut k = kernel.matrix(&some, &some)?;
     let means: Vec<f64> = k.chunks(n).map(|row| row.iter().sum::<f64>() / n as f64).collect();
@@ -71,7 +72,7 @@ mod tests {
             for alpha in [0.1, 0.01] {
                 let multiple = multiple_by_chance(&kernel, &many, alpha).unwrap();
                 let beyond = values.iter().filter(|v| **v > multiple * mean).count() as u64;
-                // A tenth more or less, for the approximation and for the sample of the moments.
+                // A fifth less to a quarter more, for the approximation and for the sample of the moments.
                 let binomial = |p: f64| Binomial::new(p, values.len() as u64).unwrap();
                 let least = binomial(0.8 * alpha).inverse_cdf(5e-7);
                 let most = binomial(1.25 * alpha).inverse_cdf(1.0 - 5e-7);

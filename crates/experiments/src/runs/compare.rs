@@ -2,13 +2,13 @@
 
 use super::distances::{self, Found, Pair};
 use super::pictures;
+use super::rows::shuffled;
 use crate::context::Context;
 use crate::data::{self, Options, Table};
 use crate::failure::{Failure, Result};
 use crate::registry::Experiment;
 use crate::report::{self, Report};
 use crate::spec;
-use measures::rand::seq::SliceRandom;
 use measures::{Empirical, Points, Seed};
 use models::methods::statistics::median_distance;
 use schemars::JsonSchema;
@@ -205,11 +205,4 @@ fn thinned(points: &Points, most: usize, seed: Seed) -> Result<Empirical> {
         return Ok(Empirical::uniform(points.clone())?);
     }
     Ok(Empirical::uniform(points.select(&shuffled(points.len(), seed)[..most]))?)
-}
-
-/// 0, 1, …, n − 1 in random order.
-pub(super) fn shuffled(n: usize, seed: Seed) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut seed.rng());
-    order
 }

@@ -1,7 +1,7 @@
 //! A target as studies need it: what to train on, what to compare with, what is known of its law, and every figure by which a
 //! sample is judged.
 
-use super::compare::shuffled;
+use super::rows::{head, shuffled};
 use super::yardstick::{Figures, Yardstick};
 use crate::data::{self, Options, named_set};
 use crate::failure::{Failure, Result};
@@ -145,7 +145,7 @@ impl Ground {
         let reference = self.yardstick.reference();
         let copied = match &self.rows {
             Some(rows) => {
-                let some = x.select(&(0..x.len().min(COPIES)).collect::<Vec<_>>());
+                let some = head(&x, COPIES);
                 let found = memorisation(&some, rows, self.reference(), RELABELLINGS, seed.named("copies"))?;
                 Some(Copied { ratio: found.median_ratio, null: found.null_ratio, p: found.p_value })
             }

@@ -1,19 +1,19 @@
 //! A map learned from a user's own data.
 
 use super::chance::multiple_by_chance;
-use super::compare::shuffled;
 use super::fit;
 use super::given::{self, Given};
 use super::method::Choice;
 use super::neighbours::agreement;
 use super::pictures;
+use super::rows::{head, shuffled};
 use super::training::bounded_by_rows;
 use crate::context::{Budget, Context};
 use crate::data::{self, LIMIT, NpyRows, Options, Table as Rows, column_names, write_npy};
 use crate::failure::{Failure, Result};
 use crate::figure::number;
 use crate::registry::Experiment;
-use crate::report::{Cell, Claim, Report, Table};
+use crate::report::{Claim, Report, Table};
 use crate::spec;
 use divergences::kernel::Gaussian;
 use divergences::quality::memorisation;
@@ -326,7 +326,7 @@ fn judge(
                    settings: String,
                    rows: usize,
                    divergence: &dyn Divergence,
-                   chance: Cell|
+                   chance: Option<f64>|
      -> Result<f64> {
         let thin = |mu: &Empirical| Empirical::uniform(head(mu.points(), rows));
         let value = divergence.value(&thin(&sample)?, &thin(&reference)?)?;
@@ -346,7 +346,7 @@ fn judge(
             floor.into(),
             highest.into(),
             (value / floor).into(),
-            chance,
+            chance.into(),
         ]);
         Ok(value / floor)
     };
@@ -355,13 +355,13 @@ fn judge(
         let settings = format!("Gaussian kernel, bandwidth {} = {factor} × median", number(bandwidth, 3));
         let kernel = Gaussian::new(bandwidth)?;
         let chance = multiple_by_chance(&kernel, &all, ALPHA)?;
-        let ratio = add("MMD²", settings, rows, &Mmd::new(kernel, Statistic::Plugin), chance.into())?;
+        let ratio = add("MMD²", settings, rows, &Mmd::new(kernel, Statistic::Plugin), Some(chance))?;
         let name = format!("MMD² to held-out data over its floor, bandwidth {factor} × median distance");
         report.claim(Claim::at_most(name, ratio, config.tolerance.max(chance)));
     }
     let sliced = SlicedWasserstein::new(2.0, 200, seed.named("directions"))?;
-    add("sliced W₂", "200 directions".into(), rows, &sliced, Cell::Empty(()))?;
-    add("W₂", "exact".into(), rows.min(PLAN), &Wasserstein::new(2.0)?, Cell::Empty(()))?;
+    add("sliced W₂", "200 directions".into(), rows, &sliced, None)?;
+    add("W₂", "exact".into(), rows.min(PLAN), &Wasserstein::new(2.0)?, None)?;
     report.table(table);
     report.note(format!(
         "Floors are means over {SPLITS} splits of the data into two disjoint parts of as many rows: what sampling alone makes of \
@@ -369,10 +369,6 @@ fn judge(
          samples exceed once in a million times."
     ));
     Ok(())
-}
-
-fn head(points: &Points, rows: usize) -> Points {
-    points.select(&(0..rows.min(points.len())).collect::<Vec<_>>())
 }
 
 /// Whether samples are nearer to the rows trained on than to those held out.

@@ -22,6 +22,7 @@ mod pictures;
 mod recipes;
 mod reproduce;
 mod repulsion;
+mod rows;
 mod saddle;
 mod sample;
 mod spectrum;

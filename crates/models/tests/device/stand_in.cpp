@@ -129,40 +129,25 @@ Tensor copy_from_and_resize(const Tensor& self, const Tensor& to) {
 at::Scalar number(const Tensor& self) { return host(self).item(); }
 
 // Another look at the same memory.
-Tensor look(const Tensor& self, IntArrayRef sizes, IntArrayRef strides, int64_t offset, caffe2::TypeMeta kind) {
+Tensor look(const Tensor& self, IntArrayRef sizes, IntArrayRef strides, int64_t offset) {
   c10::Storage storage = self.storage();
-  auto view = at::detail::make_tensor<c10::TensorImpl>(c10::TensorImpl::VIEW, std::move(storage), self.key_set(), kind);
+  auto view =
+      at::detail::make_tensor<c10::TensorImpl>(c10::TensorImpl::VIEW, std::move(storage), self.key_set(), self.dtype());
   view.unsafeGetTensorImpl()->set_sizes_and_strides(sizes, strides, offset);
   return view;
 }
 
-// The look at the memory that `like` is at the numbers on the host.
-Tensor look(const Tensor& self, const Tensor& like, int64_t offset) {
-  return look(self, like.sizes(), like.strides(), offset, like.dtype());
-}
-
 Tensor as_strided(const Tensor& self, IntArrayRef sizes, IntArrayRef strides, std::optional<int64_t> offset) {
-  return look(self, sizes, strides, offset.value_or(self.storage_offset()), self.dtype());
+  return look(self, sizes, strides, offset.value_or(self.storage_offset()));
 }
 
 Tensor reshape_alias(const Tensor& self, IntArrayRef sizes, IntArrayRef strides) {
-  return look(self, sizes, strides, self.storage_offset(), self.dtype());
+  return look(self, sizes, strides, self.storage_offset());
 }
 
 Tensor view(const Tensor& self, IntArrayRef sizes) {
-  return look(self, host(self).view(sizes), self.storage_offset());
-}
-
-Tensor unfold(const Tensor& self, int64_t dimension, int64_t size, int64_t step) {
-  return look(self, host(self).unfold(dimension, size, step), self.storage_offset());
-}
-
-Tensor view_as_real(const Tensor& self) {
-  return look(self, at::view_as_real(host(self)), 2 * self.storage_offset());
-}
-
-Tensor view_as_complex(const Tensor& self) {
-  return look(self, at::view_as_complex(host(self)), self.storage_offset() / 2);
+  const Tensor like = host(self).view(sizes);
+  return look(self, like.sizes(), like.strides(), self.storage_offset());
 }
 
 // Every other operation: the kernel of the CPU, once it is clear that a GPU would take these tensors. Numbers of the
@@ -219,7 +204,4 @@ TORCH_LIBRARY_IMPL(aten, CUDA, library) {
   library.impl("as_strided", &::as_strided);
   library.impl("view", &::view);
   library.impl("_reshape_alias", &::reshape_alias);
-  library.impl("unfold", &::unfold);
-  library.impl("view_as_real", &::view_as_real);
-  library.impl("view_as_complex", &::view_as_complex);
 }

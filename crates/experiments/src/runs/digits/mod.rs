@@ -2,10 +2,10 @@
 
 mod draw;
 
-use super::compare::shuffled;
 use super::fit;
 use super::method::Choice;
 use super::neighbours::{agreement, nearest};
+use super::rows::shuffled;
 use crate::context::{Budget, Context};
 use crate::data::{Digits, Error, write_npy};
 use crate::failure::{Failure, Result};

@@ -7,7 +7,7 @@ use crate::context::{Budget, Context};
 use crate::data::{self, Options};
 use crate::failure::{Failure, Result};
 use crate::report::{Cell, Claim, Report, Table};
-use crate::runs::compare::shuffled;
+use crate::runs::rows::{head, shuffled};
 use crate::spec;
 use divergences::Divergence;
 use divergences::transport::Wasserstein;
@@ -354,8 +354,8 @@ fn measure(
     let w2 = |a: Points, b: &Points| -> Result<f64> {
         Ok(wasserstein.value(&Empirical::uniform(a)?, &Empirical::uniform(b.clone())?)?)
     };
-    let after = |map: &dyn Map, from: &Points, to: &Points| w2(map.apply(&first(from, to.len()))?, to);
-    let seen = first(&target.train, target.test.len());
+    let after = |map: &dyn Map, from: &Points, to: &Points| w2(map.apply(&head(from, to.len()))?, to);
+    let seen = head(&target.train, target.test.len());
     let ours = after(map, &source.test, &target.test)?;
     Ok(Measured {
         w2: ours,
@@ -367,11 +367,6 @@ fn measure(
         seconds,
         diverged,
     })
-}
-
-/// The first rows, `most` of them or all.
-fn first(points: &Points, most: usize) -> Points {
-    points.select(&(0..points.len().min(most)).collect::<Vec<_>>())
 }
 
 fn add(report: &mut Report, table: &mut Table, pair: &Pair, pairing: Pairing, cells: &[Measured]) {
